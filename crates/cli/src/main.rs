@@ -1,0 +1,2 @@
+//! The basereward binary.
+fn main() {}

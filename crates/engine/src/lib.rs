@@ -1,0 +1,31 @@
+//! The arithmetic of `basereward`: packed rows, a closed list of operations, CPU kernels.
+//!
+//! This is not a tensor library: every activation is a [`Matrix`] `[rows, features]`, and the operations are the
+//! ones that the models need. What is promised of them: a row of a result has the same bits whichever other rows
+//! are computed beside it and however many threads compute it.
+//!
+//! # Shapes
+//! Legend: `rows` are tokens or patches of all sequences of a call, packed without padding; `in` and `out` are
+//! features; `k` is the summed dimension of a product.
+
+#![expect(
+    clippy::inline_always,
+    reason = "loops are compiled for each instruction set, which needs their bodies inlined"
+)]
+
+mod device;
+mod math;
+mod matrix;
+mod ops;
+mod parallel;
+mod product;
+
+pub use device::{Cpu, Device, DeviceError, TIER_VARIABLE, Tier};
+pub use matrix::{DType, Element, Matrix};
+pub use ops::activation::{Activation, activate};
+pub use ops::attention::{AttentionLayout, Heads, Segment, Visible, attention};
+pub use ops::embedding::embedding;
+pub use ops::linear::{GatedLinear, Linear, RowSource};
+pub use ops::rms_norm::rms_norm;
+pub use ops::rotary::{RotaryTable, rotate};
+pub use ops::rows::{copy_rows, gather_rows};

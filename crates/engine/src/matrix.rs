@@ -1,0 +1,268 @@
+//! The one activation container: a contiguous row-major matrix of packed rows, f32 or bf16.
+//!
+//! There is no batch dimension, no stride, no view and no broadcasting; which rows belong to which
+//! sequence is said by a layout beside the matrix (see [`crate::AttentionLayout`]).
+
+use half::bf16;
+
+/// Storage type of a matrix or of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE single precision.
+    F32,
+    /// The upper half of an f32: 8 bits of exponent, 7 of fraction.
+    Bf16,
+}
+
+impl DType {
+    /// Size of one element in bytes.
+    pub fn size_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
+    /// Name as in safetensors and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An element type that products take as operands. Sealed: f32 and bf16.
+pub trait Element: Copy + Default + Send + Sync + 'static + private::Sealed {
+    /// The run-time name of the type.
+    const DTYPE: DType;
+
+    /// Widens to f32, exactly.
+    fn to_f32(self) -> f32;
+
+    /// Rounds from f32 to the nearest, ties to even.
+    fn from_f32(value: f32) -> Self;
+
+    /// The matrix's elements, if it stores this type.
+    fn slice(matrix: &Matrix) -> Option<&[Self]>;
+
+    /// The matrix's elements, mutable, if it stores this type.
+    fn slice_mut(matrix: &mut Matrix) -> Option<&mut [Self]>;
+
+    /// A matrix around row-major elements.
+    fn matrix(rows: usize, cols: usize, data: Vec<Self>) -> Matrix;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::bf16 {}
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    fn slice(matrix: &Matrix) -> Option<&[f32]> {
+        match &matrix.data {
+            Data::F32(data) => Some(data),
+            Data::Bf16(_) => None,
+        }
+    }
+
+    fn slice_mut(matrix: &mut Matrix) -> Option<&mut [f32]> {
+        match &mut matrix.data {
+            Data::F32(data) => Some(data),
+            Data::Bf16(_) => None,
+        }
+    }
+
+    fn matrix(rows: usize, cols: usize, data: Vec<f32>) -> Matrix {
+        Matrix::checked(rows, cols, data.len(), Data::F32(data))
+    }
+}
+
+impl Element for bf16 {
+    const DTYPE: DType = DType::Bf16;
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    // NUMERICS: written without a branch, so that loops over it vectorize; `half`'s own is scalar.
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+        let quiet = (bits >> 16) | 0x40;
+        bf16::from_bits(if value.is_nan() { quiet as u16 } else { rounded as u16 })
+    }
+
+    fn slice(matrix: &Matrix) -> Option<&[bf16]> {
+        match &matrix.data {
+            Data::Bf16(data) => Some(data),
+            Data::F32(_) => None,
+        }
+    }
+
+    fn slice_mut(matrix: &mut Matrix) -> Option<&mut [bf16]> {
+        match &mut matrix.data {
+            Data::Bf16(data) => Some(data),
+            Data::F32(_) => None,
+        }
+    }
+
+    fn matrix(rows: usize, cols: usize, data: Vec<bf16>) -> Matrix {
+        Matrix::checked(rows, cols, data.len(), Data::Bf16(data))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Data {
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
+}
+
+/// A contiguous row-major matrix `[rows, cols]` in host memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    rows: usize,
+    cols: usize,
+    data: Data,
+}
+
+impl Matrix {
+    /// A matrix of zeros.
+    pub fn zeros(rows: usize, cols: usize, dtype: DType) -> Self {
+        let data = match dtype {
+            DType::F32 => Data::F32(vec![0.0; rows * cols]),
+            DType::Bf16 => Data::Bf16(vec![bf16::ZERO; rows * cols]),
+        };
+        Self { rows, cols, data }
+    }
+
+    /// A matrix around row-major elements.
+    ///
+    /// # Panics
+    /// If `data.len() != rows * cols`.
+    pub fn from_vec<T: Element>(rows: usize, cols: usize, data: Vec<T>) -> Self {
+        T::matrix(rows, cols, data)
+    }
+
+    fn checked(rows: usize, cols: usize, len: usize, data: Data) -> Self {
+        assert_eq!(len, rows * cols, "{len} elements are not a [{rows}, {cols}] matrix");
+        Self { rows, cols, data }
+    }
+
+    /// `(rows, cols)`.
+    pub fn dims(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Storage type.
+    pub fn dtype(&self) -> DType {
+        match self.data {
+            Data::F32(_) => DType::F32,
+            Data::Bf16(_) => DType::Bf16,
+        }
+    }
+
+    /// The elements, row-major.
+    ///
+    /// # Panics
+    /// If the matrix does not store `T`: the caller chose the types, so this is a broken assumption.
+    pub fn as_slice<T: Element>(&self) -> &[T] {
+        let dtype = self.dtype();
+        T::slice(self).unwrap_or_else(|| panic!("a {dtype} matrix was read as {}", T::DTYPE))
+    }
+
+    /// The elements, row-major, mutable.
+    ///
+    /// # Panics
+    /// If the matrix does not store `T`.
+    pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
+        let dtype = self.dtype();
+        T::slice_mut(self).unwrap_or_else(|| panic!("a {dtype} matrix was read as {}", T::DTYPE))
+    }
+
+    /// The same elements, row-major, in rows of another width.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    #[must_use]
+    pub fn reshape(self, rows: usize, cols: usize) -> Self {
+        assert_eq!(self.rows * self.cols, rows * cols, "a reshape keeps every element");
+        Self { rows, cols, data: self.data }
+    }
+
+    /// All elements as f32, row-major (a copy).
+    pub fn to_f32(&self) -> Vec<f32> {
+        match &self.data {
+            Data::F32(data) => data.clone(),
+            Data::Bf16(data) => data.iter().map(|&value| Element::to_f32(value)).collect(),
+        }
+    }
+
+    /// A copy in another storage type.
+    pub fn cast(&self, dtype: DType) -> Self {
+        match (&self.data, dtype) {
+            (Data::F32(data), DType::Bf16) => {
+                let data = data.iter().map(|&value| <bf16 as Element>::from_f32(value)).collect();
+                Self { rows: self.rows, cols: self.cols, data: Data::Bf16(data) }
+            }
+            (Data::Bf16(_), DType::F32) => {
+                Self { rows: self.rows, cols: self.cols, data: Data::F32(self.to_f32()) }
+            }
+            _ => self.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_rounding_equals_the_half_crates() {
+        let mut bits = 0x1234_5678_u32;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let value = f32::from_bits(bits);
+            assert_eq!(
+                <bf16 as Element>::from_f32(value).to_bits(),
+                bf16::from_f32(value).to_bits(),
+                "{value:e}"
+            );
+        }
+        for value in [f32::NAN, f32::INFINITY, -0.0, f32::MAX, f32::MIN_POSITIVE, 1.0] {
+            let ours = <bf16 as Element>::from_f32(value);
+            assert_eq!(ours.to_bits(), bf16::from_f32(value).to_bits(), "{value}");
+        }
+    }
+}

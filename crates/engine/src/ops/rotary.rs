@@ -1,0 +1,91 @@
+//! Rotary position embedding in place: 1-D, multimodal (M-RoPE) and 2-D vision differ only in their angles.
+
+use crate::matrix::{DType, Element, Matrix};
+use crate::parallel::for_each_row;
+use half::bf16;
+
+/// Cosines and sines of every row's angles.
+#[derive(Clone, Debug)]
+pub struct RotaryTable {
+    half: usize,
+    /// `[rows, half]` each.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl RotaryTable {
+    /// Fills the table; `angles(row, out)` writes the `half = head_dim / 2` angles of a row, in radians.
+    pub fn new(rows: usize, half: usize, angles: impl Fn(usize, &mut [f32]) + Sync) -> Self {
+        let mut cos = vec![0.0; rows * half];
+        for_each_row(&mut cos, half, |row, out| angles(row, out));
+        let mut sin = cos.clone();
+        for_each_row(&mut cos, half, |_, row| row.iter_mut().for_each(|angle| *angle = angle.cos()));
+        for_each_row(&mut sin, half, |_, row| row.iter_mut().for_each(|angle| *angle = angle.sin()));
+        Self { half, cos, sin }
+    }
+
+    /// The table of some rows of this one.
+    #[must_use]
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        let take = |values: &[f32]| {
+            rows.iter().flat_map(|&row| &values[row * self.half..][..self.half]).copied().collect()
+        };
+        Self { half: self.half, cos: take(&self.cos), sin: take(&self.sin) }
+    }
+}
+
+/// Rotates `num_heads` heads of each row, which stand side by side from column `first_col`:
+/// `(a, b) → (a·cos − b·sin, b·cos + a·sin)` for the first and second half of a head, in f32.
+///
+/// # Shapes
+/// `x`: `[rows, ≥ first_col + num_heads · 2 · half]`; `table`: the same rows.
+///
+/// # Source
+/// `apply_rotary_pos_emb_vision` and `apply_multimodal_rotary_pos_emb` of transformers 5.23
+/// `modeling_qwen2_5_vl.py`. NUMERICS: the angles stay f32 where transformers rounds cosines to bf16.
+///
+/// # Panics
+/// If the table has fewer rows or the heads do not fit.
+pub fn rotate(x: &mut Matrix, first_col: usize, num_heads: usize, table: &RotaryTable) {
+    match x.dtype() {
+        DType::F32 => rotate_rows::<f32>(x, first_col, num_heads, table),
+        DType::Bf16 => rotate_rows::<bf16>(x, first_col, num_heads, table),
+    }
+}
+
+fn rotate_rows<T: Element>(x: &mut Matrix, first_col: usize, num_heads: usize, table: &RotaryTable) {
+    let cols = x.cols();
+    let half = table.half;
+    for_each_row(x.as_mut_slice::<T>(), cols, |row, values| {
+        let cos = &table.cos[row * half..][..half];
+        let sin = &table.sin[row * half..][..half];
+        for head in values[first_col..][..num_heads * 2 * half].chunks_exact_mut(2 * half) {
+            rotate_head(head, cos, sin);
+        }
+    });
+}
+
+#[inline(always)]
+fn rotate_head<T: Element>(head: &mut [T], cos: &[f32], sin: &[f32]) {
+    let (first, second) = head.split_at_mut(cos.len());
+    for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+        let (x, y) = (a.to_f32(), b.to_f32());
+        *a = T::from_f32(x * cos - y * sin);
+        *b = T::from_f32(y * cos + x * sin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_turn_swaps_the_halves() {
+        let mut x = Matrix::from_vec(1, 5, vec![9.0_f32, 1.0, 2.0, 3.0, 4.0]);
+        let table = RotaryTable::new(1, 2, |_, out| out.fill(std::f32::consts::FRAC_PI_2));
+        rotate(&mut x, 1, 1, &table);
+        for (got, expected) in x.to_f32().iter().zip([9.0, -3.0, -4.0, 1.0, 2.0]) {
+            assert!((got - expected).abs() < 1e-6);
+        }
+    }
+}

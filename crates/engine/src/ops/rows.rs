@@ -1,0 +1,53 @@
+//! Moving rows: gather, scatter, and widening to f32.
+
+use crate::matrix::{Element, Matrix};
+use crate::parallel::for_each_row;
+use half::bf16;
+
+/// `y[i] = x[indices[i]]`.
+///
+/// # Shapes
+/// `x`: `[rows, cols]`; result: `[indices.len(), cols]` in the same type.
+///
+/// # Panics
+/// If an index is outside of `x`.
+pub fn gather_rows(x: &Matrix, indices: &[usize]) -> Matrix {
+    match x.dtype() {
+        crate::DType::F32 => gather::<f32>(x, indices),
+        crate::DType::Bf16 => gather::<bf16>(x, indices),
+    }
+}
+
+fn gather<T: Element>(x: &Matrix, indices: &[usize]) -> Matrix {
+    let cols = x.cols();
+    let source = x.as_slice::<T>();
+    let mut out = vec![T::default(); indices.len() * cols];
+    for_each_row(&mut out, cols, |row, out| {
+        out.copy_from_slice(&source[indices[row] * cols..][..cols]);
+    });
+    Matrix::from_vec(indices.len(), cols, out)
+}
+
+/// `target[start + i] = source[i]`, widened or rounded to the target's f32.
+///
+/// # Shapes
+/// `target`: f32 `[rows, cols]`; `source`: `[count, cols]`.
+///
+/// # Panics
+/// If the rows do not fit or the widths differ.
+pub fn copy_rows(source: &Matrix, source_start: usize, count: usize, target: &mut Matrix, start: usize) {
+    let cols = source.cols();
+    assert_eq!(cols, target.cols(), "rows of another width");
+    let target = &mut target.as_mut_slice::<f32>()[start * cols..][..count * cols];
+    match source.dtype() {
+        crate::DType::F32 => {
+            target.copy_from_slice(&source.as_slice::<f32>()[source_start * cols..][..count * cols]);
+        }
+        crate::DType::Bf16 => {
+            let source = &source.as_slice::<bf16>()[source_start * cols..][..count * cols];
+            for (to, from) in target.iter_mut().zip(source) {
+                *to = Element::to_f32(*from);
+            }
+        }
+    }
+}

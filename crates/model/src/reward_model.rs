@@ -1,0 +1,190 @@
+//! A whole reward model: conversations in, one f32 each out. The one forward pass of the project.
+
+use engine::{DType, Device, Matrix, copy_rows};
+use prompt::{Encoded, VisionTokens};
+use std::path::Path;
+
+use crate::checkpoint::{Checkpoint, LM_HEAD};
+use crate::config::{Config, RewardHeadConfig, ScorePosition};
+use crate::error::{LoadError, ScoreError};
+use crate::flops;
+use crate::head::RewardHead;
+use crate::head_layout::{self, HeadLayout, HeadTensors};
+use crate::language::LanguageModel;
+use crate::prefix_tree::PrefixTree;
+use crate::trace::{Blind, Observer};
+use crate::vision::VisionTower;
+use crate::weights::Weights;
+
+/// A reward model with its weights packed for one device.
+#[derive(Debug)]
+pub struct RewardModel {
+    config: Config,
+    device: Device,
+    vision: VisionTower,
+    language: LanguageModel,
+    head: RewardHead,
+    head_config: RewardHeadConfig,
+    head_layout: HeadLayout,
+}
+
+impl RewardModel {
+    /// Loads a folder, strictly: every tensor is used, has its shape, and nothing is missing.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the folder, by file and name; see [`LoadError`].
+    pub fn load(folder: &Path, device: &Device, dtype: DType) -> Result<Self, LoadError> {
+        let config = Config::read(folder)?;
+        let checkpoint = Checkpoint::open(folder)?;
+        let head = head_layout::read(&checkpoint, &config)?;
+        let model = Self::from_checkpoint(&checkpoint, &config, &head, device, dtype)?;
+        let vocabulary = [config.text.vocab_size, config.text.hidden_size];
+        checkpoint.skip(LM_HEAD, &vocabulary)?;
+        checkpoint.finish()?;
+        Ok(model)
+    }
+
+    /// Packs the weights of a checkpoint; random ones for a benchmark come the same way.
+    ///
+    /// # Errors
+    /// A missing or misshapen tensor.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        head: &HeadTensors,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, LoadError> {
+        let weights = Weights { checkpoint, device, dtype };
+        Ok(Self {
+            config: config.clone(),
+            device: device.clone(),
+            vision: VisionTower::load(&weights, &config.vision)?,
+            language: LanguageModel::load(&weights, &config.text)?,
+            head: RewardHead::new(device, head),
+            head_config: head.config(),
+            head_layout: head.source_layout,
+        })
+    }
+
+    /// The configuration that the folder states.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The head as it runs, and the layout that it was read from.
+    pub fn head(&self) -> (&RewardHeadConfig, HeadLayout) {
+        (&self.head_config, self.head_layout)
+    }
+
+    /// What `prompt` must know of the model.
+    pub fn vision_tokens(&self) -> VisionTokens {
+        vision_tokens(&self.config)
+    }
+
+    /// Rewards of conversations, in order.
+    ///
+    /// Equal beginnings are computed once, each distinct picture is seen once. A reward has the same bits alone,
+    /// in any company, and with any number of threads.
+    ///
+    /// # Errors
+    /// A conversation longer than the model's positions, a token that the model does not have, and a
+    /// reward that is not a finite number.
+    pub fn score(&self, conversations: &[&Encoded]) -> Result<Vec<f32>, ScoreError> {
+        let tokens: Vec<usize> = conversations.iter().map(|one| self.score_token(one)).collect();
+        let rewards = self.score_at(conversations, &tokens, &mut Blind)?;
+        match rewards.iter().position(|reward| !reward.is_finite()) {
+            Some(index) => Err(ScoreError::NotFinite { index, reward: rewards[index] }),
+            None => Ok(rewards),
+        }
+    }
+
+    /// Rewards read at a token of the caller's choice in each conversation, with every stage shown to `observer`.
+    ///
+    /// # Errors
+    /// As [`Self::score`], but for the check of the reward.
+    ///
+    /// # Panics
+    /// If there is not one token for each conversation, or a token is outside of its conversation.
+    pub fn score_at(
+        &self,
+        conversations: &[&Encoded],
+        tokens: &[usize],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f32>, ScoreError> {
+        assert_eq!(conversations.len(), tokens.len(), "one token for each conversation");
+        self.check(conversations)?;
+        if conversations.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.device.run(|| {
+            let tree = self.pack(conversations);
+            let rows: Vec<usize> =
+                tokens.iter().enumerate().map(|(i, &token)| tree.row_of(i, token)).collect();
+            let embedded = self.embed(&tree, observer);
+            observer.stage("language.inputs_embeds", &embedded);
+            let hidden = self.language.forward(&self.device, &tree, embedded, &rows, observer);
+            Ok(self.head.forward(&self.device, &hidden))
+        })
+    }
+
+    /// The packed form in which conversations are scored.
+    pub fn pack(&self, conversations: &[&Encoded]) -> PrefixTree {
+        let (image, video) = (self.config.image_token_id, self.config.video_token_id);
+        PrefixTree::new(conversations, |id| id == image || id == video)
+    }
+
+    /// Floating-point operations that scoring the packed conversations takes.
+    pub fn flops(&self, tree: &PrefixTree, num_scores: usize) -> f64 {
+        flops::of_tree(&self.config, &self.head_config, tree, num_scores)
+    }
+
+    /// Index of the token whose hidden state is scored.
+    fn score_token(&self, conversation: &Encoded) -> usize {
+        match self.head_config.position {
+            ScorePosition::EndOfTurn => conversation.end_of_turn,
+            ScorePosition::LastToken => conversation.len() - 1,
+        }
+    }
+
+    fn check(&self, conversations: &[&Encoded]) -> Result<(), ScoreError> {
+        let limit = self.config.text.max_position_embeddings;
+        let vocab_size = self.config.text.vocab_size;
+        for (index, conversation) in conversations.iter().enumerate() {
+            if conversation.len() > limit {
+                let tokens = conversation.len();
+                return Err(ScoreError::TooLong { index, tokens, limit });
+            }
+            if let Some(&id) = conversation.token_ids.iter().find(|&&id| id as usize >= vocab_size) {
+                return Err(ScoreError::UnknownToken { index, id, vocab_size });
+            }
+        }
+        Ok(())
+    }
+
+    /// Token embeddings with the visuals' embeddings in their places; each visual is computed once.
+    fn embed(&self, tree: &PrefixTree, observer: &mut dyn Observer) -> Matrix {
+        let mut hidden = self.language.embed(&tree.token_ids);
+        for (visual_idx, visual) in tree.visuals.iter().enumerate() {
+            let embedded = self.vision.forward(&self.device, visual, observer);
+            for rows in tree.visual_rows.iter().filter(|rows| rows.visual == visual_idx) {
+                copy_rows(&embedded, rows.token, rows.count, &mut hidden, rows.row);
+            }
+        }
+        hidden
+    }
+}
+
+/// What `prompt` must know of a model, from its configuration.
+pub fn vision_tokens(config: &Config) -> VisionTokens {
+    VisionTokens {
+        image_token_id: config.image_token_id,
+        video_token_id: config.video_token_id,
+        vision_start_token_id: config.vision_start_token_id,
+        vision_end_token_id: config.vision_end_token_id,
+        spatial_merge_size: config.vision.spatial_merge_size,
+        patch_size: config.vision.patch_size,
+        temporal_patch_size: config.vision.temporal_patch_size,
+        tokens_per_second: config.vision.tokens_per_second,
+    }
+}

@@ -1,0 +1,282 @@
+//! The vision tower of Qwen2.5-VL: patches of one picture or video to embeddings of the language model's width.
+//!
+//! # Shapes
+//! `patches` = t · h · w of the grid; `merged` = `patches / merge_unit`; rows stand in window order between the patch
+//! embedding and the merger, as in the reference.
+//!
+//! # Source
+//! transformers 5.23.0 `modeling_qwen2_5_vl.py`, `Qwen2_5_VisionTransformerPretrainedModel`.
+
+use engine::{
+    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, Segment, Visible,
+    attention, copy_rows, gather_rows, rms_norm, rotate,
+};
+use prompt::Visual;
+
+use crate::config::{VISION_RMS_NORM_EPS, VisionConfig};
+use crate::error::LoadError;
+use crate::trace::Observer;
+use crate::weights::Weights;
+
+/// Base of the rotary angles; fixed in the reference.
+const ROPE_THETA: f32 = 10_000.0;
+/// Patches that are normalized and embedded at a time.
+const PATCH_CHUNK: usize = 4096;
+
+/// The vision tower with packed weights.
+#[derive(Debug)]
+pub(crate) struct VisionTower {
+    config: VisionConfig,
+    dtype: DType,
+    patch_embed: Linear,
+    blocks: Vec<Block>,
+    merger: Merger,
+}
+
+#[derive(Debug)]
+struct Block {
+    norm1: Vec<f32>,
+    qkv: Linear,
+    proj: Linear,
+    norm2: Vec<f32>,
+    gate_up: GatedLinear,
+    down: Linear,
+}
+
+#[derive(Debug)]
+struct Merger {
+    ln_q: Vec<f32>,
+    hidden: Linear,
+    out: Linear,
+}
+
+impl VisionTower {
+    pub(crate) fn load(weights: &Weights<'_>, config: &VisionConfig) -> Result<Self, LoadError> {
+        let hidden = config.hidden_size;
+        let patch = config.patch_size;
+        let patch_embed = weights.linear(
+            &[("model.visual.patch_embed.proj", hidden)],
+            &[config.in_channels, config.temporal_patch_size, patch, patch],
+            false,
+        )?;
+        let blocks = (0..config.depth)
+            .map(|block_idx| Block::load(weights, config, block_idx))
+            .collect::<Result<_, _>>()?;
+        let merged = hidden * config.merge_unit();
+        let merger = Merger {
+            ln_q: weights.vector("model.visual.merger.ln_q.weight", hidden)?,
+            hidden: weights.linear(&[("model.visual.merger.mlp.0", merged)], &[merged], true)?,
+            out: weights.linear(
+                &[("model.visual.merger.mlp.2", config.out_hidden_size)],
+                &[merged],
+                true,
+            )?,
+        };
+        Ok(Self { config: config.clone(), dtype: weights.dtype, patch_embed, blocks, merger })
+    }
+
+    /// Embeds one visual.
+    ///
+    /// # Shapes
+    /// Result: `[merged, out_hidden_size]` in the compute type, in the order of the placeholder tokens.
+    pub(crate) fn forward(
+        &self,
+        device: &Device,
+        visual: &Visual,
+        observer: &mut dyn Observer,
+    ) -> Matrix {
+        let plan = WindowPlan::new(visual.grid, &self.config);
+        let mut hidden = self.embed_patches(device, visual, &plan);
+        observer.stage("vision.patch_embed", &hidden);
+        let table = self.rotary_table(visual.grid, &plan);
+        let (windows, frames) = (plan.window_layout(), plan.frame_layout());
+        for (block_idx, block) in self.blocks.iter().enumerate() {
+            let full = self.config.fullatt_block_indexes.contains(&block_idx);
+            let layout = if full { &frames } else { &windows };
+            block.forward(device, self.dtype, &self.heads(), &table, layout, &mut hidden);
+            observer.stage(&format!("vision.blocks.{block_idx}"), &hidden);
+        }
+        let merged = self.merger.forward(device, self.dtype, &self.config, hidden);
+        let merged = gather_rows(&merged, &plan.inverse());
+        observer.stage("vision.merged", &merged);
+        merged
+    }
+
+    fn heads(&self) -> Heads {
+        let hidden = self.config.hidden_size;
+        Heads {
+            num_heads: self.config.num_heads,
+            num_key_value_heads: self.config.num_heads,
+            head_dim: self.config.head_dim(),
+            query_col: 0,
+            key_col: hidden,
+            value_col: 2 * hidden,
+        }
+    }
+
+    /// `[patches, hidden]` f32, in window order.
+    fn embed_patches(&self, device: &Device, visual: &Visual, plan: &WindowPlan) -> Matrix {
+        let unit = self.config.merge_unit();
+        let features = self.config.patch_features();
+        let mut hidden = Matrix::zeros(visual.num_patches(), self.config.hidden_size, DType::F32);
+        for (chunk_idx, groups) in plan.order.chunks(PATCH_CHUNK / unit).enumerate() {
+            let rows = groups.len() * unit;
+            let mut pixels = vec![0.0_f32; rows * features];
+            for (group, out) in groups.iter().zip(pixels.chunks_exact_mut(unit * features)) {
+                visual.write_rows(group * unit..(group + 1) * unit, out);
+            }
+            let pixels = Matrix::from_vec(rows, features, pixels).cast(self.dtype);
+            let mut embedded = Matrix::zeros(rows, self.config.hidden_size, DType::F32);
+            self.patch_embed.forward_add(device, &pixels, &mut embedded);
+            copy_rows(&embedded, 0, rows, &mut hidden, chunk_idx * (PATCH_CHUNK / unit) * unit);
+        }
+        hidden
+    }
+
+    /// Angles of (row, column) of each patch; time is not used.
+    fn rotary_table(&self, grid: [usize; 3], plan: &WindowPlan) -> RotaryTable {
+        let [_, height, width] = grid;
+        let half = self.config.head_dim() / 2;
+        let quarter = half / 2;
+        let inv_freq: Vec<f32> = (0..quarter)
+            .map(|i| 1.0 / ROPE_THETA.powf((2 * i) as f32 / half as f32))
+            .collect();
+        let side = self.config.spatial_merge_size;
+        let unit = self.config.merge_unit();
+        let merged_width = width / side;
+        RotaryTable::new(plan.order.len() * unit, half, |row, angles| {
+            let group = plan.order[row / unit] % (height * width / unit);
+            let within = row % unit;
+            let y = group / merged_width * side + within / side;
+            let x = group % merged_width * side + within % side;
+            for (i, frequency) in inv_freq.iter().enumerate() {
+                angles[i] = y as f32 * frequency;
+                angles[quarter + i] = x as f32 * frequency;
+            }
+        })
+    }
+}
+
+impl Block {
+    fn load(weights: &Weights<'_>, config: &VisionConfig, idx: usize) -> Result<Self, LoadError> {
+        let hidden = config.hidden_size;
+        let name = |part: &str| format!("model.visual.blocks.{idx}.{part}");
+        Ok(Self {
+            norm1: weights.vector(&name("norm1.weight"), hidden)?,
+            qkv: weights.linear(&[(&name("attn.qkv"), 3 * hidden)], &[hidden], true)?,
+            proj: weights.linear(&[(&name("attn.proj"), hidden)], &[hidden], true)?,
+            norm2: weights.vector(&name("norm2.weight"), hidden)?,
+            gate_up: weights.gated(&name("mlp"), config.intermediate_size, hidden, true)?,
+            down: weights.linear(
+                &[(&name("mlp.down_proj"), hidden)],
+                &[config.intermediate_size],
+                true,
+            )?,
+        })
+    }
+
+    fn forward(
+        &self,
+        device: &Device,
+        dtype: DType,
+        heads: &Heads,
+        table: &RotaryTable,
+        layout: &AttentionLayout,
+        hidden: &mut Matrix,
+    ) {
+        let normed = rms_norm(hidden, &self.norm1, VISION_RMS_NORM_EPS, dtype);
+        let mut qkv = self.qkv.forward(device, &normed);
+        rotate(&mut qkv, heads.query_col, 2 * heads.num_heads, table);
+        let attended = attention(device, &qkv, &qkv, heads, layout);
+        self.proj.forward_add(device, &attended, hidden);
+        let normed = rms_norm(hidden, &self.norm2, VISION_RMS_NORM_EPS, dtype);
+        let gated = self.gate_up.forward(device, &normed);
+        self.down.forward_add(device, &gated, hidden);
+    }
+}
+
+impl Merger {
+    fn forward(
+        &self,
+        device: &Device,
+        dtype: DType,
+        config: &VisionConfig,
+        hidden: Matrix,
+    ) -> Matrix {
+        let (patches, width) = hidden.dims();
+        let normed = rms_norm(&hidden, &self.ln_q, VISION_RMS_NORM_EPS, dtype);
+        drop(hidden);
+        let unit = config.merge_unit();
+        let blocks = normed.reshape(patches / unit, width * unit);
+        self.out.forward(device, &self.hidden.forward_gelu(device, &blocks))
+    }
+}
+
+/// The order in which merged tokens stand in windows, and where windows and frames end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WindowPlan {
+    /// Merged token (in reading order) at each place.
+    pub(crate) order: Vec<usize>,
+    /// Patches of each window.
+    windows: Vec<usize>,
+    num_frames: usize,
+    merge_unit: usize,
+}
+
+impl WindowPlan {
+    /// Cuts each frame into windows of `window_tokens` × `window_tokens` merged tokens, smaller at the right
+    /// and lower edge.
+    pub(crate) fn new(grid: [usize; 3], config: &VisionConfig) -> Self {
+        let [num_frames, height, width] = grid;
+        let side = config.window_tokens();
+        let (height, width) =
+            (height / config.spatial_merge_size, width / config.spatial_merge_size);
+        let mut order = Vec::with_capacity(num_frames * height * width);
+        let mut windows = Vec::new();
+        for frame in 0..num_frames {
+            for top in (0..height).step_by(side) {
+                for left in (0..width).step_by(side) {
+                    let before = order.len();
+                    for y in top..height.min(top + side) {
+                        let line = (frame * height + y) * width;
+                        order.extend(line + left..line + width.min(left + side));
+                    }
+                    windows.push((order.len() - before) * config.merge_unit());
+                }
+            }
+        }
+        Self { order, windows, num_frames, merge_unit: config.merge_unit() }
+    }
+
+    /// Place of each merged token, in reading order.
+    pub(crate) fn inverse(&self) -> Vec<usize> {
+        let mut inverse = vec![0; self.order.len()];
+        for (place, &token) in self.order.iter().enumerate() {
+            inverse[token] = place;
+        }
+        inverse
+    }
+
+    pub(crate) fn window_layout(&self) -> AttentionLayout {
+        layout_of_lengths(&self.windows)
+    }
+
+    pub(crate) fn frame_layout(&self) -> AttentionLayout {
+        let patches = self.order.len() * self.merge_unit / self.num_frames;
+        layout_of_lengths(&vec![patches; self.num_frames])
+    }
+}
+
+/// Consecutive runs of rows, each attending to all of itself.
+fn layout_of_lengths(lengths: &[usize]) -> AttentionLayout {
+    let mut start = 0;
+    let segments: Vec<Segment> = lengths
+        .iter()
+        .map(|len| {
+            let rows = start..start + len;
+            start = rows.end;
+            Segment { queries: rows.clone(), keys: vec![rows], visible: Visible::All }
+        })
+        .collect();
+    AttentionLayout::new(&segments)
+}

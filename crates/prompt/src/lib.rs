@@ -1,0 +1,28 @@
+//! Conversations and pictures to token ids, positions and patches.
+//!
+//! [`Processor`] is the way in: it reads the processor files of a checkpoint folder and turns [`Conversation`]s into [`Encoded`] ones, equal to
+//! what `transformers` makes of them. [`Row`] is a line of an input file. Everything stays in host memory; tensors and weights are other
+//! crates' business, and nothing here touches the network.
+//!
+//! Shapes are written in words, from the outer to the inner axis: `[patches, channels, frames, patch, patch]`.
+
+pub mod picture;
+
+mod conversation;
+mod error;
+mod files;
+mod positions;
+mod processor;
+mod row;
+
+mod settings;
+mod sources;
+mod template;
+mod tokenizer;
+
+pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource};
+pub use error::{EncodeError, LoadError};
+pub use picture::{ImageError, Visual};
+pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
+pub use row::{Row, RowError};
+

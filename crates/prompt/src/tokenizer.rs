@@ -1,0 +1,111 @@
+//! The checkpoint's own `tokenizer.json`, and the special tokens on which the rest relies.
+//!
+//! No template, no pictures: text in, ids out.
+
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
+use crate::conversation::{Conversation, Part};
+use crate::error::{EncodeError, LoadError};
+use crate::files;
+use crate::processor::VisionTokens;
+
+const FILE: &str = "tokenizer.json";
+/// Token that closes a turn of a chat in Qwen's format.
+const END_OF_TURN: &str = "<|im_end|>";
+/// Tokens besides the model's own vision tokens that only the template may write.
+const TEMPLATE_TOKENS: [&str; 3] = ["<|im_start|>", END_OF_TURN, "<|vision_pad|>"];
+
+/// Tokenizer of a chat model with pictures.
+pub(crate) struct ChatTokenizer {
+    tokenizer: Tokenizer,
+    /// Text that a rendered conversation may begin with, in which case the tokenizer adds nothing to it.
+    bos_token: Option<String>,
+    end_of_turn_id: u32,
+    /// Texts that a message must not hold.
+    reserved: Vec<String>,
+}
+
+impl ChatTokenizer {
+    /// Reads `tokenizer.json` and finds the model's tokens in it.
+    pub(crate) fn load(folder: &Path, vision: &VisionTokens) -> Result<Self, LoadError> {
+        let path = folder.join(FILE);
+        let Some(text) = files::read_text(folder, FILE)? else {
+            return Err(LoadError::Missing { path });
+        };
+        let invalid = |error: tokenizers::Error| LoadError::Tokenizer {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let mut tokenizer = Tokenizer::from_bytes(text).map_err(invalid)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(invalid)?;
+        let named = [
+            ("image_token_id", vision.image_token_id),
+            ("video_token_id", vision.video_token_id),
+            ("vision_start_token_id", vision.vision_start_token_id),
+            ("vision_end_token_id", vision.vision_end_token_id),
+        ];
+        let mut reserved = Vec::new();
+        for (name, id) in named {
+            let added = tokenizer.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
+            reserved.push(added.ok_or_else(|| LoadError::MissingToken {
+                path: path.clone(),
+                token: format!("special token with the number `{id}` (`{name}` in `config.json`)"),
+            })?);
+        }
+        let end_of_turn_id = tokenizer.token_to_id(END_OF_TURN).ok_or_else(|| {
+            LoadError::MissingToken { path: path.clone(), token: format!("token `{END_OF_TURN}`") }
+        })?;
+        let present = TEMPLATE_TOKENS.iter().filter(|token| tokenizer.token_to_id(token).is_some());
+        reserved.extend(present.map(|token| (*token).to_owned()));
+        let config = files::read_json(folder, "tokenizer_config.json")?.unwrap_or_default();
+        let bos_token = config.get("bos_token").and_then(|token| token.as_str()).map(str::to_owned);
+        Ok(Self { tokenizer, bos_token, end_of_turn_id, reserved })
+    }
+
+    /// Ids of a rendered conversation.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
+        // PARITY: the processor lets the tokenizer add its special tokens unless the template has begun with the first of them.
+        let begun = self.bos_token.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, !begun)
+            .map_err(|error| EncodeError::Tokenizer { reason: error.to_string() })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Index of the last token that closes a turn.
+    pub(crate) fn end_of_turn(&self, ids: &[u32]) -> Result<usize, EncodeError> {
+        ids.iter()
+            .rposition(|id| *id == self.end_of_turn_id)
+            .ok_or_else(|| EncodeError::NoEndOfTurn { token: END_OF_TURN.to_owned() })
+    }
+
+    /// Text of a token.
+    pub(crate) fn text(&self, id: u32) -> String {
+        self.tokenizer.id_to_token(id).unwrap_or_else(|| id.to_string())
+    }
+
+    /// Refuses texts that hold a token of the template: they would move the score position or ask for a picture that is not there.
+    pub(crate) fn check_texts(&self, conversation: &Conversation) -> Result<(), EncodeError> {
+        for (message_idx, message) in conversation.messages.iter().enumerate() {
+            let mut before = 0;
+            for part in &message.content {
+                let Part::Text(text) = part else { continue };
+                let found = self.reserved.iter().filter_map(|token| Some((text.find(token.as_str())?, token)));
+                if let Some((at, token)) = found.min() {
+                    return Err(EncodeError::SpecialToken {
+                        role: message.role.clone(),
+                        message: message_idx,
+                        token: token.clone(),
+                        character: before + text[..at].chars().count(),
+                    });
+                }
+                before += text.chars().count();
+            }
+        }
+        Ok(())
+    }
+}
