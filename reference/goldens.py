@@ -282,8 +282,10 @@ def main() -> None:
         gc.collect()
         add_bf16_rewards(folder, out, processor, cases)
         check_pictures_matter(cases)
-        save_file(stages, out / "stages.safetensors", metadata=facts)
-        write_heads(out / "heads.safetensors", facts)
+        # One key, because safetensors writes several in no fixed order.
+        metadata = {"provenance": json.dumps(facts)}
+        save_file(stages, out / "stages.safetensors", metadata=metadata)
+        write_heads(out / "heads.safetensors", metadata)
     write_cases(out / "cases.json", facts, cases)
     for case in cases:
         for response in case["responses"]:

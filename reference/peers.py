@@ -188,7 +188,9 @@ def check_agreement(scores: dict[str, list[float]], dtype: str) -> float:
     batched, careful = scores["batched"], scores["careful"]
     distance = max(abs(a - b) for a, b in zip(batched, careful))
     distance = max(distance, abs(scores["one"][0] - batched[0]))
-    limit = {"f32": 1e-3, "bf16": 0.15}[dtype]
+    # In bf16 the same conversation in another batch is summed in another order.
+    scale = max(map(abs, batched))
+    limit = 1e-3 if dtype == "f32" else max(0.02, 0.1 * scale)
     if distance > limit:
         raise ValueError(f"peers disagree by {distance}: batched {batched}, careful {careful}, one {scores['one']}")
     return distance

@@ -19,6 +19,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+pub(crate) use self::files::{INDEX_FILE, SINGLE_FILE};
 use self::mapped::MappedFile;
 pub use self::{
     names::{LM_HEAD, canonical_name, published_name, tensor_shapes},

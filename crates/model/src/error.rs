@@ -333,6 +333,14 @@ pub enum WriteError {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// A head with no layers, or with more than can be read again.
+    #[error("a reward head cannot have {found} layers; give 1 to {max}")]
+    HeadLayers {
+        /// Layers asked for.
+        found: usize,
+        /// The most that is supported.
+        max: usize,
+    },
     /// The backbone is already a reward model.
     #[error("`{}` already has a reward head ({layout}); give a backbone without one", folder.display())]
     HeadPresent {

@@ -3,7 +3,7 @@
 use engine::Matrix;
 
 /// Receives the stages of a forward pass by name. The names are those of `reference/goldens.py`.
-pub trait Observer {
+pub trait Observer: Send {
     /// Called with each stage as it is computed.
     fn stage(&mut self, name: &str, value: &Matrix);
 }

@@ -16,7 +16,9 @@ use serde_json::Value;
 pub use self::shards::{MAX_SHARD_BYTES, Placement, PlannedTensor, write_shards};
 use crate::{
     checkpoint::{Checkpoint, LM_HEAD, StorageType, TensorInfo, published_name, tensor_shapes},
-    config::{CONFIG_FILE, Config, RewardHeadConfig, insert_reward_head, read_json},
+    config::{
+        CONFIG_FILE, Config, MAX_HEAD_LAYERS, RewardHeadConfig, insert_reward_head, read_json,
+    },
     error::{LoadError, WriteError},
     head_layout,
 };
@@ -58,7 +60,7 @@ pub struct Written {
 /// copied from `side_files`. Tensors have their published names.
 ///
 /// # Errors
-/// An output that is not empty, and whatever the operating system says.
+/// A head of an impossible depth, an output that is not empty, and whatever the operating system says.
 pub fn write_random(
     config: &Config,
     head: &RewardHeadConfig,
@@ -67,6 +69,7 @@ pub fn write_random(
     side_files: Option<&Path>,
     out: &Path,
 ) -> Result<Written, WriteError> {
+    check_head(head)?;
     let staged = StagedFolder::create(out)?;
     let checkpoint = Checkpoint::random(config, head, seed, storage_type);
     write_shards(&staged.path, &plan(&checkpoint)?, MAX_SHARD_BYTES, bytes_of(&checkpoint))?;
@@ -83,14 +86,15 @@ pub fn write_random(
 /// The backbone is checked strictly first. Its config.json keeps every key that is there.
 ///
 /// # Errors
-/// A backbone that cannot be read or already has a head, an output that is not empty, and whatever
-/// the operating system says.
+/// A backbone that cannot be read or already has a head, a head of an impossible depth, an output that
+/// is not empty, and whatever the operating system says.
 pub fn attach_head(
     backbone: &Path,
     head: &RewardHeadConfig,
     seed: u64,
     out: &Path,
 ) -> Result<Written, WriteError> {
+    check_head(head)?;
     refuse_occupied(out)?;
     let config = Config::read(backbone)?;
     let checkpoint = Checkpoint::open(backbone)?;
@@ -119,6 +123,13 @@ pub fn check_backbone(checkpoint: &Checkpoint, config: &Config) -> Result<(), Lo
     }
     checkpoint.skip(LM_HEAD, &[config.text.vocab_size, config.text.hidden_size])?;
     checkpoint.finish()
+}
+
+fn check_head(head: &RewardHeadConfig) -> Result<(), WriteError> {
+    if (1..=MAX_HEAD_LAYERS).contains(&head.num_layers) {
+        return Ok(());
+    }
+    Err(WriteError::HeadLayers { found: head.num_layers, max: MAX_HEAD_LAYERS })
 }
 
 /// The tensors of a checkpoint by their published names, in its order.

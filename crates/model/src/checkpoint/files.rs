@@ -97,7 +97,7 @@ fn open_shards(folder: &Path, index: &Path) -> Result<Vec<MappedFile>, LoadError
 }
 
 /// The tensors that the index places in each shard.
-pub(crate) fn read_index(
+fn read_index(
     folder: &Path,
     index: &Path,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, LoadError> {

@@ -12,14 +12,13 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{write_error, write_json};
-use crate::{checkpoint::StorageType, error::WriteError};
+use crate::{
+    checkpoint::{INDEX_FILE, SINGLE_FILE, StorageType},
+    error::WriteError,
+};
 
 /// Largest shard, the size that transformers 4 wrote by default.
 pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
-/// Weights in one file.
-const SINGLE_FILE: &str = "model.safetensors";
-/// The list of shards.
-const INDEX_FILE: &str = "model.safetensors.index.json";
 /// The header's length is brought to a multiple of this, so that the data is aligned.
 const HEADER_ALIGNMENT: usize = 8;
 /// Bytes that are gathered before they are written.

@@ -139,6 +139,33 @@ fn nothing_is_overwritten_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn a_head_of_an_impossible_depth_is_refused() {
+    let parent = tempdir().unwrap();
+    for num_layers in [0, 6] {
+        let head = RewardHeadConfig { num_layers, ..two_layers() };
+        let out = parent.path().join("out");
+        let error = write_random(&tiny_config(), &head, 0, StorageType::F32, None, &out);
+        let said = error.unwrap_err().to_string();
+        assert_eq!(said, format!("a reward head cannot have {num_layers} layers; give 1 to 5"));
+    }
+}
+
+#[test]
+fn tokenizer_and_processor_files_travel_along() {
+    let source = backbone_folder(&tiny_config());
+    fs::write(source.path().join("preprocessor_config.json"), "{}").unwrap();
+    fs::write(source.path().join("README.md"), "x").unwrap();
+    let parent = tempdir().unwrap();
+    let out = parent.path().join("out");
+    let written =
+        write_random(&tiny_config(), &two_layers(), 0, StorageType::F32, Some(source.path()), &out);
+    assert_eq!(
+        written.unwrap().files,
+        ["config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json"]
+    );
+}
+
+#[test]
 fn a_failure_leaves_no_folder() {
     let config = tiny_config();
     let backbone = backbone_folder(&config);

@@ -37,6 +37,14 @@ impl std::fmt::Debug for Rgb {
     }
 }
 
+/// Reads a picture and turns it upright, refusing more than `max_pixels` pixels before any is decoded.
+///
+/// # Errors
+/// When the file is missing, too large, damaged or no picture.
+pub fn read(source: &ImageSource, max_pixels: u64) -> Result<Rgb, ImageError> {
+    Probe::new(source, max_pixels)?.decode()
+}
+
 /// What is wrong inside a file, before its name is known.
 pub(super) enum Fault {
     Truncated(String),

@@ -257,14 +257,15 @@ fn vertical_row(inputs: &[u8], weights: &[i16], out: &mut [u8], precision: u32) 
 #[inline(always)]
 fn accumulate<const N: usize>(sums: &mut [i32; N], input: &[u8], weight: i16) {
     for (sum, byte) in sums.iter_mut().zip(&input[..N]) {
-        *sum += i32::from(weight) * i32::from(*byte);
+        // Never wraps (the weights sum to less than 2^16 in size), but an overflow check would keep the loop from being vectorized.
+        *sum = sum.wrapping_add(i32::from(weight).wrapping_mul(i32::from(*byte)));
     }
 }
 
 #[inline(always)]
 fn store<const N: usize>(sums: &[i32; N], out: &mut [u8], precision: u32) {
     for (byte, sum) in out[..N].iter_mut().zip(sums) {
-        *byte = (sum >> precision).clamp(0, 255) as u8;
+        *byte = sum.wrapping_shr(precision).clamp(0, 255) as u8;
     }
 }
 
