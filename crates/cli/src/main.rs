@@ -1,2 +1,29 @@
-//! The basereward binary.
-fn main() {}
+//! The `basereward` binary: arguments become one call, errors become an exit code.
+//!
+//! Exit codes: 0 fine, 1 a check failed or a row could not be scored, 2 usage or configuration, 3 environment.
+
+mod arguments;
+mod bench;
+mod doctor;
+mod init;
+mod inspect;
+mod loaded;
+mod output;
+mod score;
+mod sheet;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.command {
+        Command::Score(args) => score::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Bench(args) => bench::run(args),
+    };
+    output::exit_code(outcome)
+}

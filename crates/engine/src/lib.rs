@@ -17,11 +17,13 @@ mod device;
 mod math;
 mod matrix;
 mod ops;
+mod peak;
 mod parallel;
 mod product;
 
 pub use device::{Cpu, Device, DeviceError, TIER_VARIABLE, Tier};
 pub use matrix::{DType, Element, Matrix};
+pub use peak::measure_peak;
 pub use ops::activation::{Activation, activate};
 pub use ops::attention::{AttentionLayout, Heads, Segment, Visible, attention};
 pub use ops::embedding::embedding;

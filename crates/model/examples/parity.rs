@@ -24,7 +24,7 @@ fn main() {
     let mut worst_reward = 0.0_f32;
     for case in &goldens.cases {
         let encoded = support::encode(&loaded, &goldens, case);
-        support::check_encoding(&loaded, &goldens, case, &encoded);
+        support::check_encoding(&goldens, case, &encoded);
         for (name, difference) in support::stage_differences(&loaded, &goldens, case, &encoded) {
             let stage = name.splitn(3, '.').nth(2).unwrap_or(&name).to_owned();
             let entry = worst.entry(stage).or_default();
@@ -38,7 +38,7 @@ fn main() {
     println!("{:<28} {worst_reward:.1e} absolute", "rewards, all cases");
     drop(loaded);
     let loaded = support::load(model, &device, DType::Bf16);
-    let (ours, theirs) = bf16_distances(&loaded, &goldens);
+    let (ours, theirs) = support::bf16_distances(&loaded, &goldens);
     println!("bf16 distance to the f32 reference, root mean square: {ours:.2e}, transformers {theirs:.2e}, ratio {:.2}", ours / theirs);
 }
 
@@ -51,22 +51,4 @@ fn reward_difference(
     let rewards = support::rewards_at_both(loaded, case, encoded);
     let expected = case.responses.iter().flat_map(|one| [one.rewards.end_of_turn, one.rewards.last_token]);
     rewards.iter().zip(expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max)
-}
-
-fn bf16_distances(loaded: &support::Loaded, goldens: &Goldens) -> (f64, f64) {
-    let (mut ours, mut theirs, mut count) = (0.0, 0.0, 0.0);
-    for case in &goldens.cases {
-        let encoded = support::encode(loaded, goldens, case);
-        let rewards = support::rewards_at_both(loaded, case, &encoded);
-        for (pair, expected) in rewards.chunks_exact(2).zip(&case.responses) {
-            let reference = [expected.rewards.end_of_turn, expected.rewards.last_token];
-            let bf16 = [expected.rewards_bf16.end_of_turn, expected.rewards_bf16.last_token];
-            for i in 0..2 {
-                ours += f64::from(pair[i] - reference[i]).powi(2);
-                theirs += f64::from(bf16[i] - reference[i]).powi(2);
-                count += 1.0;
-            }
-        }
-    }
-    ((ours / count).sqrt(), (theirs / count).sqrt())
 }

@@ -380,7 +380,7 @@ pub enum ScoreError {
     },
     /// The model itself overflowed.
     #[error(
-        "the reward of conversation {index} is {reward}, not a finite number; the weights are damaged or overflow in this type (try --dtype f32)"
+        "the reward is {reward}, not a finite number; the weights are damaged or overflow in this type (try --dtype f32)"
     )]
     NotFinite {
         /// Place of the conversation in the call.
@@ -388,4 +388,15 @@ pub enum ScoreError {
         /// What came out.
         reward: f32,
     },
+}
+
+impl ScoreError {
+    /// Place in the call of the conversation at fault.
+    pub fn index(&self) -> usize {
+        match self {
+            Self::TooLong { index, .. }
+            | Self::UnknownToken { index, .. }
+            | Self::NotFinite { index, .. } => *index,
+        }
+    }
 }

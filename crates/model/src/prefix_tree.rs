@@ -81,6 +81,11 @@ impl PrefixTree {
         self.token_ids.len()
     }
 
+    /// Number of patches that the vision tower sees, each distinct picture once.
+    pub fn num_patches(&self) -> usize {
+        self.visuals.iter().map(|visual| visual.num_patches()).sum()
+    }
+
     /// The packed row of token `token` of conversation `conversation`.
     pub fn row_of(&self, conversation: usize, token: usize) -> usize {
         let mut node = &self.nodes[self.leaves[conversation]];

@@ -140,7 +140,7 @@ impl RewardModel {
     }
 
     /// Index of the token whose hidden state is scored.
-    fn score_token(&self, conversation: &Encoded) -> usize {
+    pub fn score_token(&self, conversation: &Encoded) -> usize {
         match self.head_config.position {
             ScorePosition::EndOfTurn => conversation.end_of_turn,
             ScorePosition::LastToken => conversation.len() - 1,

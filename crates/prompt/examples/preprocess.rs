@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let decoded = Instant::now();
         let (width, height) = (picture.width as u32, picture.height as u32);
         let (width, height) = smart_resize(width, height, PATCH_SIZE * MERGE_SIZE, PUBLISHED)?;
-        let resized = resize(picture, width, height);
+        let resized = resize(&picture, width, height);
         let sized = Instant::now();
         let patches = patchify(&[resized], 1, PATCH_SIZE, MERGE_SIZE);
         let end = Instant::now();

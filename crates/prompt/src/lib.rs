@@ -14,9 +14,9 @@ mod files;
 mod positions;
 mod processor;
 mod row;
-
 mod settings;
 mod sources;
+mod synthetic;
 mod template;
 mod tokenizer;
 
@@ -25,4 +25,5 @@ pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
 pub use row::{Row, RowError};
+pub use synthetic::SyntheticRow;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::conversation::{Conversation, Part};
 use crate::error::{EncodeError, LoadError};
-use crate::picture::{DEFAULT_MAX_DECODED_PIXELS, Visual};
+use crate::picture::{DEFAULT_MAX_DECODED_PIXELS, PixelRange, Visual};
 use crate::positions::{VisualRun, mrope_positions, time_interval};
 use crate::settings::{self, PixelSettings};
 use crate::sources::{Located, Sources};
@@ -122,6 +122,26 @@ impl Processor {
     /// BLAKE3 hash of the chat template's text, in hexadecimal.
     pub fn template_hash(&self) -> &str {
         self.template.hash()
+    }
+
+    /// Smallest size of an embedding table that has a row for every token of the tokenizer.
+    pub fn vocabulary_len(&self) -> usize {
+        self.tokenizer.vocabulary_len()
+    }
+
+    /// The tokens that only the template may write, with their ids.
+    pub fn special_tokens(&self) -> Vec<(String, u32)> {
+        self.tokenizer.special_tokens()
+    }
+
+    /// Bounds on the pixels of a resized picture.
+    pub fn image_range(&self) -> PixelRange {
+        self.image.range
+    }
+
+    /// Bounds on the pixels of each resized frame of a video.
+    pub fn video_range(&self) -> PixelRange {
+        self.video.range
     }
 
     /// Text of a conversation as the chat template writes it, with one placeholder token for each picture or video.

@@ -103,7 +103,7 @@ impl<'a> Sources<'a> {
             .par_iter()
             .map(|entry| {
                 let resized = |frame: &Probe<'_>| {
-                    Ok::<_, ImageError>(resize(frame.decode()?, entry.width, entry.height))
+                    Ok::<_, ImageError>(resize(&frame.decode()?, entry.width, entry.height))
                 };
                 let frames: Vec<_> =
                     entry.frames.par_iter().map(resized).collect::<Result<_, _>>()?;

@@ -65,6 +65,19 @@ impl ChatTokenizer {
         Ok(Self { tokenizer, bos_token, end_of_turn_id, reserved })
     }
 
+    /// One more than the largest id.
+    pub(crate) fn vocabulary_len(&self) -> usize {
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
+    }
+
+    /// Texts that a message must not hold, with their ids, in the order of the ids.
+    pub(crate) fn special_tokens(&self) -> Vec<(String, u32)> {
+        let with_id = |token: &String| Some((token.clone(), self.tokenizer.token_to_id(token)?));
+        let mut tokens: Vec<(String, u32)> = self.reserved.iter().filter_map(with_id).collect();
+        tokens.sort_by_key(|(_, id)| *id);
+        tokens
+    }
+
     /// Ids of a rendered conversation.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
         // PARITY: the processor lets the tokenizer add its special tokens unless the template has begun with the first of them.

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use prompt::picture::{PixelRange, Rgb, resize, smart_resize};
-use prompt::{Encoded, Processor, ProcessorOptions, Row, VisionTokens};
+use prompt::picture::{DEFAULT_MAX_DECODED_PIXELS, PixelRange, Rgb, read, resize, smart_resize};
+use prompt::{Encoded, ImageSource, Processor, ProcessorOptions, Row, VisionTokens};
 use serde_json::Value;
 
 fn goldens() -> PathBuf {
@@ -112,7 +112,21 @@ fn resized_pixels_equal_those_of_torchvision() {
                 (state >> 24) as u8
             })
             .collect();
-        let resized = resize(Rgb { width, height, pixels }, new_width, new_height);
-        assert_eq!(crc32(resized.pixels), case[5], "{case:?}");
+        let resized = resize(&Rgb { width, height, pixels }, new_width, new_height);
+        let interleaved = resized.pixels.chunks_exact(new_width * 3).flat_map(|row| {
+            (0..new_width * 3).map(move |at| row[at % 3 * new_width + at / 3])
+        });
+        assert_eq!(crc32(interleaved), case[5], "{case:?}");
+    }
+}
+
+#[test]
+fn decoded_files_equal_those_of_pillow() {
+    for (name, expected) in golden("files.json")["cases"].as_object().unwrap() {
+        let path = goldens().join("files").join(name);
+        let picture = read(&ImageSource::Path(path), DEFAULT_MAX_DECODED_PIXELS).unwrap();
+        assert_eq!(picture.width as u64, expected["width"], "{name}");
+        assert_eq!(picture.height as u64, expected["height"], "{name}");
+        assert_eq!(crc32(picture.pixels), expected["crc32"], "{name}");
     }
 }

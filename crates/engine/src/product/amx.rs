@@ -53,7 +53,11 @@ mod x86 {
         })
     }
 
-    /// Asks Linux for the tile state; granted to the whole process, threads started later included.
+    /// Asks Linux for the tile state. Granted to the whole process: threads that run already have it, too.
+    ///
+    /// CPUID alone is not enough: success also means that the kernel has switched the state on (XCR0 bits 17
+    /// and 18). It refuses where it is older than 5.16, or where a thread's signal stack is too small for the
+    /// state.
     fn request_tile_permission() -> bool {
         let result: i64;
         // SAFETY: a system call that reads two integers and touches no memory of ours.
@@ -90,15 +94,29 @@ mod x86 {
     };
 
     pub(super) fn load_tile_configuration() {
-        // SAFETY: the tier was found available; the configuration is 64 valid bytes.
+        // SAFETY: the tier was found available; the configuration is 64 valid bytes. The compiler uses no tiles
+        // itself, so the configuration outlives this block; the tiles that it zeroes are declared.
         unsafe {
-            asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
+            asm!(
+                "ldtilecfg [{}]",
+                in(reg) &raw const CONFIGURATION,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, readonly, preserves_flags),
+            );
         }
     }
 
     pub(super) fn release_tiles() {
-        // SAFETY: the tier was found available.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) }
+        // SAFETY: the tier was found available; the tiles that it zeroes are declared.
+        unsafe {
+            asm!(
+                "tilerelease",
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, nomem, preserves_flags),
+            );
+        }
     }
 
     pub(super) unsafe fn tile(
@@ -109,44 +127,47 @@ mod x86 {
         rows: usize,
         accumulate: bool,
     ) {
+        debug_assert!(k > 0 && k.is_multiple_of(32), "the loops run at least once");
         // SAFETY: the contract of `TileFn`: whole panels, a whole tile, the tiles configured.
         unsafe {
-            match (rows > 16, accumulate) {
-                (true, true) => two_by_two::<true>(a, b, k / 32, c),
-                (true, false) => two_by_two::<false>(a, b, k / 32, c),
-                (false, true) => one_by_two::<true>(a, b, k / 32, c),
-                (false, false) => one_by_two::<false>(a, b, k / 32, c),
+            if rows > 16 {
+                two_by_two(a, b, k / 32, c, accumulate);
+            } else {
+                one_by_two(a, b, k / 32, c, accumulate);
             }
         }
     }
 
     /// `tmm0..tmm3` = the sums (0 and 1 the upper 16 rows), `tmm4`, `tmm5` = `A`, `tmm6`, `tmm7` = `B`.
-    unsafe fn two_by_two<const ACCUMULATE: bool>(
+    ///
+    /// One block of assembly, because nothing promises that tiles keep their values between two. `*1` says
+    /// which register is the distance of the rows; without it, the order of the two would decide.
+    unsafe fn two_by_two(
         a: *const bf16,
         b: *const bf16,
         steps: usize,
         c: *mut f32,
+        accumulate: bool,
     ) {
         // SAFETY: reads `steps` × 2 KiB from each panel, reads and writes the 4 KiB of `c`.
         unsafe {
-            if ACCUMULATE {
-                asm!(
-                    "tileloadd tmm0, [{c} + {two_lines}]",
-                    "tileloadd tmm1, [{c} + {two_lines} + 64]",
-                    "tileloadd tmm2, [{c} + {two_lines} + 2048]",
-                    "tileloadd tmm3, [{c} + {two_lines} + 2112]",
-                    c = in(reg) c, two_lines = in(reg) 128_usize, options(nostack),
-                );
-            } else {
-                asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
-            }
             asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "test {accumulate}, {accumulate}",
+                "jz 2f",
+                "tileloadd tmm0, [{c} + {two_lines}*1]",
+                "tileloadd tmm1, [{c} + {two_lines}*1 + 64]",
+                "tileloadd tmm2, [{c} + {two_lines}*1 + 2048]",
+                "tileloadd tmm3, [{c} + {two_lines}*1 + 2112]",
                 "2:",
-                "tileloadd tmm4, [{a} + {line}]",
-                "tileloadd tmm6, [{b} + {two_lines}]",
-                "tileloadd tmm7, [{b} + {two_lines} + 64]",
+                "tileloadd tmm4, [{a} + {line}*1]",
+                "tileloadd tmm6, [{b} + {two_lines}*1]",
+                "tileloadd tmm7, [{b} + {two_lines}*1 + 64]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm5, [{a} + {line} + 1024]",
+                "tileloadd tmm5, [{a} + {line}*1 + 1024]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
@@ -154,58 +175,61 @@ mod x86 {
                 "add {b}, 2048",
                 "dec {steps}",
                 "jnz 2b",
-                "tilestored [{c} + {two_lines}], tmm0",
-                "tilestored [{c} + {two_lines} + 64], tmm1",
-                "tilestored [{c} + {two_lines} + 2048], tmm2",
-                "tilestored [{c} + {two_lines} + 2112], tmm3",
+                "tilestored [{c} + {two_lines}*1], tmm0",
+                "tilestored [{c} + {two_lines}*1 + 64], tmm1",
+                "tilestored [{c} + {two_lines}*1 + 2048], tmm2",
+                "tilestored [{c} + {two_lines}*1 + 2112], tmm3",
                 a = inout(reg) a => _,
                 b = inout(reg) b => _,
                 steps = inout(reg) steps => _,
                 c = in(reg) c,
                 line = in(reg) 64_usize,
                 two_lines = in(reg) 128_usize,
+                accumulate = in(reg_byte) u8::from(accumulate),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
             );
         }
     }
 
     /// The upper 16 rows alone.
-    unsafe fn one_by_two<const ACCUMULATE: bool>(
+    unsafe fn one_by_two(
         a: *const bf16,
         b: *const bf16,
         steps: usize,
         c: *mut f32,
+        accumulate: bool,
     ) {
         // SAFETY: as `two_by_two`, with the upper half of `a` and `c`.
         unsafe {
-            if ACCUMULATE {
-                asm!(
-                    "tileloadd tmm0, [{c} + {two_lines}]",
-                    "tileloadd tmm1, [{c} + {two_lines} + 64]",
-                    c = in(reg) c, two_lines = in(reg) 128_usize, options(nostack),
-                );
-            } else {
-                asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem));
-            }
             asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "test {accumulate}, {accumulate}",
+                "jz 2f",
+                "tileloadd tmm0, [{c} + {two_lines}*1]",
+                "tileloadd tmm1, [{c} + {two_lines}*1 + 64]",
                 "2:",
-                "tileloadd tmm4, [{a} + {line}]",
-                "tileloadd tmm6, [{b} + {two_lines}]",
-                "tileloadd tmm7, [{b} + {two_lines} + 64]",
+                "tileloadd tmm4, [{a} + {line}*1]",
+                "tileloadd tmm6, [{b} + {two_lines}*1]",
+                "tileloadd tmm7, [{b} + {two_lines}*1 + 64]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "add {a}, 2048",
                 "add {b}, 2048",
                 "dec {steps}",
                 "jnz 2b",
-                "tilestored [{c} + {two_lines}], tmm0",
-                "tilestored [{c} + {two_lines} + 64], tmm1",
+                "tilestored [{c} + {two_lines}*1], tmm0",
+                "tilestored [{c} + {two_lines}*1 + 64], tmm1",
                 a = inout(reg) a => _,
                 b = inout(reg) b => _,
                 steps = inout(reg) steps => _,
                 c = in(reg) c,
                 line = in(reg) 64_usize,
                 two_lines = in(reg) 128_usize,
+                accumulate = in(reg_byte) u8::from(accumulate),
+                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
             );
         }
@@ -220,5 +244,120 @@ mod x86 {
 
     pub(super) fn is_available() -> bool {
         false
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod emulator;
+
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::product::pack::pack_rows;
+    use crate::product::tests::{EDGE_KS, EDGE_MS, check, values};
+
+    /// Makes the instructions work here: natively where the processor has them, emulated elsewhere.
+    fn prepare() {
+        if !is_available() {
+            emulator::install();
+        }
+    }
+
+    /// Packs `rows` `[rows, k]` into panels of `width` rows.
+    fn pack(rows: &[bf16], k: usize, width: usize, group: usize) -> Vec<bf16> {
+        let panel_len = width * BF16.padded_k(k);
+        let mut panels = vec![bf16::ZERO; rows.len().div_ceil(width * k) * panel_len];
+        for (panel, rows) in panels.chunks_mut(panel_len).zip(rows.chunks(width * k)) {
+            pack_rows(rows, k, k, width, group, panel);
+        }
+        panels
+    }
+
+    /// The bits of every row of the product of `a` `[m, k]` and `b` `[32, k]` by a kernel like [`BF16`].
+    fn product_bits(kernel: &Kernel<bf16>, a: &[bf16], b: &[bf16], k: usize) -> Vec<Vec<u32>> {
+        let m = a.len() / k;
+        let packed_a = pack(a, k, BF16.rows, BF16.row_group);
+        let packed_b = pack(b, k, BF16.cols, BF16.col_group);
+        let mut c = vec![f32::NAN; m.next_multiple_of(BF16.rows) * BF16.cols];
+        kernel.session(|| {
+            kernel.panel_product(&packed_a, &packed_b, m, BF16.padded_k(k), &mut c, false);
+        });
+        let bits = |row: &[f32]| row.iter().map(|value| value.to_bits()).collect();
+        c.chunks_exact(BF16.cols).take(m).map(bits).collect()
+    }
+
+    #[test]
+    fn every_edge_shape_is_multiplied() {
+        prepare();
+        for m in EDGE_MS {
+            for k in EDGE_KS {
+                check(&BF16, m, k, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_leaves_no_tiles_configured() {
+        prepare();
+        BF16.session(|| assert!(is_available() || emulator::is_configured()));
+        assert!(!emulator::is_configured());
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_at_every_place_and_beside_every_other_row() {
+        prepare();
+        for k in [31, 64, 130] {
+            let a = values::<bf16>(67 * k, 3);
+            let b = values::<bf16>(BF16.cols * k, 4);
+            let together = product_bits(&BF16, &a, &b, k);
+            for (row_idx, row) in a.chunks_exact(k).enumerate() {
+                let alone = product_bits(&BF16, row, &b, k);
+                assert_eq!(alone[0], together[row_idx], "k {k} row {row_idx} alone");
+            }
+            for shift in [1, 15, 16, 31, 33] {
+                let mut others = values::<bf16>(shift * k, 5);
+                others.extend_from_slice(&a);
+                let shifted = product_bits(&BF16, &others, &b, k);
+                assert_eq!(shifted[shift..], together[..], "k {k} shifted by {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_k_is_cut_changes_no_bit() {
+        prepare();
+        let k = 2 * BF16.k_block + 33;
+        let b = values::<bf16>(BF16.cols * k, 7);
+        for m in [5, 16, 17, 40] {
+            let a = values::<bf16>(m * k, 6);
+            let whole = product_bits(&Kernel { k_block: usize::MAX, ..BF16 }, &a, &b, k);
+            for k_block in [32, 96, BF16.k_block] {
+                let cut = product_bits(&Kernel { k_block, ..BF16 }, &a, &b, k);
+                assert_eq!(cut, whole, "m {m} k_block {k_block}");
+            }
+        }
+    }
+
+    #[test]
+    fn accumulation_continues_the_sums_that_are_there() {
+        prepare();
+        let k = 96;
+        let b = values::<bf16>(BF16.cols * k, 9);
+        let packed_b = pack(&b, k, BF16.cols, BF16.col_group);
+        for m in [3, 16, 20, 32, 50] {
+            let packed_a = pack(&values::<bf16>(m * k, 8), k, BF16.rows, BF16.row_group);
+            let len = m.next_multiple_of(BF16.rows) * BF16.cols;
+            let (mut sums, mut product) = (values::<f32>(len, 10), vec![f32::NAN; len]);
+            let before = sums.clone();
+            BF16.session(|| {
+                BF16.panel_product(&packed_a, &packed_b, m, k, &mut sums, true);
+                BF16.panel_product(&packed_a, &packed_b, m, k, &mut product, false);
+            });
+            for i in 0..m * BF16.cols {
+                let expected = f64::from(before[i]) + f64::from(product[i]);
+                let distance = (f64::from(sums[i]) - expected).abs();
+                assert!(distance < 1e-5, "m {m} element {i}: {} is not {expected}", sums[i]);
+            }
+        }
     }
 }

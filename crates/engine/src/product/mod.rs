@@ -121,12 +121,19 @@ pub(crate) unsafe fn unavailable_tile<T>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::device::{Device, Tier};
     use half::bf16;
 
-    fn values<T: Element>(len: usize, seed: u32) -> Vec<T> {
+    /// Numbers of rows on both sides of every kernel's panels.
+    pub(crate) const EDGE_MS: [usize; 15] =
+        [1, 2, 5, 11, 12, 13, 16, 17, 31, 32, 33, 63, 64, 65, 100];
+    /// Lengths on both sides of every kernel's steps and blocks.
+    pub(crate) const EDGE_KS: [usize; 11] = [1, 2, 3, 20, 31, 32, 33, 80, 130, 1500, 2500];
+
+    /// Reproducible values between -1 and 1.
+    pub(crate) fn values<T: Element>(len: usize, seed: u32) -> Vec<T> {
         let mut state = seed;
         (0..len)
             .map(|_| {
@@ -136,7 +143,8 @@ mod tests {
             .collect()
     }
 
-    fn check<T: Element>(kernel: &Kernel<T>, m: usize, k: usize, tolerance: f64) {
+    /// Compares a product of made-up values with the same sums in f64.
+    pub(crate) fn check<T: Element>(kernel: &Kernel<T>, m: usize, k: usize, tolerance: f64) {
         let padded_k = kernel.padded_k(k);
         let a = values::<T>(m * k, 1);
         let b = values::<T>(kernel.cols * k, 2);
@@ -174,8 +182,8 @@ mod tests {
     fn every_tier_multiplies_every_edge_shape() {
         for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
             let device = Device::cpu_with_tier(tier, Some(1)).unwrap();
-            for m in [1, 2, 5, 11, 12, 13, 16, 17, 31, 32, 33, 63, 64, 65, 100] {
-                for k in [1, 2, 3, 20, 31, 32, 33, 80, 130, 1500, 2500] {
+            for m in EDGE_MS {
+                for k in EDGE_KS {
                     check::<bf16>(device.as_cpu().bf16_kernel(), m, k, 1e-6);
                     check::<f32>(device.as_cpu().f32_kernel(), m, k, 1e-6);
                 }

@@ -15,5 +15,5 @@ pub use decode::{DEFAULT_MAX_DECODED_PIXELS, Rgb, read};
 pub use error::ImageError;
 pub(crate) use patches::{Normalization, PatchShape};
 pub use patches::{Visual, patchify};
-pub use resample::resize;
+pub use resample::{Resized, resize};
 pub use smart_resize::{MAX_ASPECT_RATIO, PixelRange, SmartResizeError, smart_resize};

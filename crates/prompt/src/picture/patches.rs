@@ -7,12 +7,13 @@
 //! `transformers` 5.23, `models/qwen2_vl/image_processing_qwen2_vl.py` and `video_processing_qwen2_vl.py`, `patchify`;
 //! `image_processing_backends.py`, `rescale_and_normalize`.
 
+use std::fmt;
 use std::ops::Range;
 
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::decode::Rgb;
+use super::resample::Resized;
 
 const CHANNELS: usize = 3;
 
@@ -32,7 +33,7 @@ pub(crate) struct Normalization {
 }
 
 /// One picture or video, resized and cut into patches.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Visual {
     /// Number of patches along time, height and width; the Hugging Face `grid_thw`.
     pub grid: [usize; 3],
@@ -47,12 +48,18 @@ pub struct Visual {
     normalization: Normalization,
 }
 
+impl fmt::Debug for Visual {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Visual(grid {:?}, video {})", self.grid, self.is_video)
+    }
+}
+
 impl Visual {
     /// Cuts resized frames (all of one size, a multiple of the patch and merge sizes) into patches.
     ///
     /// An image is a single frame; the last frame of a video is repeated until `temporal_patch_size` divides their number.
     pub(crate) fn new(
-        frames: &[Rgb],
+        frames: &[Resized],
         is_video: bool,
         shape: PatchShape,
         normalization: Normalization,
@@ -123,7 +130,7 @@ fn normalize(bytes: &[u8], mean: f32, std: f32, out: &mut [f32]) {
 }
 
 /// Bytes `[patches, channels, depth, patch, patch]` of frames that are taken `depth` at a time.
-pub fn patchify(frames: &[Rgb], depth: usize, patch_size: usize, merge_size: usize) -> Vec<u8> {
+pub fn patchify(frames: &[Resized], depth: usize, patch_size: usize, merge_size: usize) -> Vec<u8> {
     let (width, height) = (frames[0].width, frames[0].height);
     let area = patch_size * patch_size;
     let patch_bytes = CHANNELS * depth * area;
@@ -140,21 +147,26 @@ pub fn patchify(frames: &[Rgb], depth: usize, patch_size: usize, merge_size: usi
             let x = (block_x * merge_size + within % merge_size) * patch_size;
             for depth_idx in 0..depth {
                 let frame = &frames[(group * depth + depth_idx).min(frames.len() - 1)];
-                for row in 0..patch_size {
-                    let from = ((y + row) * width + x) * CHANNELS;
-                    let line = &frame.pixels[from..from + patch_size * CHANNELS];
-                    for channel in 0..CHANNELS {
-                        let to = (channel * depth + depth_idx) * area + row * patch_size;
-                        let pixels = line.chunks_exact(CHANNELS);
-                        for (byte, pixel) in patch[to..to + patch_size].iter_mut().zip(pixels) {
-                            *byte = pixel[channel];
-                        }
-                    }
+                for line in 0..patch_size * CHANNELS {
+                    let (row, channel) = (line / CHANNELS, line % CHANNELS);
+                    let from = ((y + row) * CHANNELS + channel) * width + x;
+                    let to = (channel * depth + depth_idx) * area + row * patch_size;
+                    copy_line(&frame.pixels[from..][..patch_size], &mut patch[to..][..patch_size]);
                 }
             }
         }
     });
     out
+}
+
+/// Copies one row of a patch; the usual length is known to the compiler.
+#[inline(always)]
+fn copy_line(from: &[u8], to: &mut [u8]) {
+    const USUAL: usize = 14;
+    match (from.as_array::<USUAL>(), to.as_mut_array::<USUAL>()) {
+        (Some(from), Some(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
 }
 
 fn hash(
@@ -184,9 +196,11 @@ mod tests {
     const SHAPE: PatchShape = PatchShape { patch_size: 2, merge_size: 2, temporal_patch_size: 2 };
     const PLAIN: Normalization = Normalization { mean: [0.0; 3], std: [1.0; 3] };
 
-    fn ramp(offset: u8) -> Rgb {
-        let pixels = (0..8 * 4 * 3).map(|i: u8| i.wrapping_add(offset)).collect();
-        Rgb { width: 8, height: 4, pixels }
+    /// Rows of 8 pixels; the byte of a channel is its index in a picture with interleaved channels, plus an offset.
+    fn ramp(offset: u8) -> Resized {
+        let byte = |at: u8| at / 24 * 24 + at % 8 * 3 + at % 24 / 8 + offset;
+        let pixels = (0..8 * 4 * 3).map(byte).collect();
+        Resized { width: 8, height: 4, pixels }
     }
 
     #[test]

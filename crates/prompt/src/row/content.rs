@@ -45,9 +45,9 @@ impl Pictures {
         Self { images, videos, base_dir: base_dir.to_owned() }
     }
 
-    pub(super) fn resolved(images: Vec<ImageSource>, base_dir: PathBuf) -> Self {
+    pub(super) fn resolved(images: Vec<ImageSource>) -> Self {
         let images = images.into_iter().map(Listed::Ready).collect();
-        Self { images, videos: Vec::new(), base_dir }
+        Self { images, videos: Vec::new(), base_dir: PathBuf::new() }
     }
 
     /// Messages with every picture and video in its place.

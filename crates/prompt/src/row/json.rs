@@ -20,7 +20,9 @@ pub(super) fn parse(line: &str) -> Result<RawRow, Fault> {
     serde_json::from_str(line).map_err(|error| {
         let full = error.to_string();
         let reason = full.split(" at line ").next().unwrap_or(&full).to_owned();
-        Fault { column: error.column(), reason }
+        // The parser counts bytes, people count characters.
+        let before = line.get(..error.column()).unwrap_or(line);
+        Fault { column: before.chars().count(), reason }
     })
 }
 

@@ -5,7 +5,7 @@
 mod content;
 mod json;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::conversation::{Conversation, ImageSource, Message, Part};
 use content::{Pictures, RawContent};
@@ -55,7 +55,7 @@ pub enum RowError {
     #[error("the last of `messages` is from `assistant`; put the answers to score into `responses`")]
     EndsWithAssistant,
     /// Placeholders and pictures differ in number.
-    #[error("{placeholders} {kind} placeholders stand in the text, but {given} {kind}s are given; make the numbers equal")]
+    #[error("the number of {kind} placeholders is {placeholders}, but the number of {kind}s given is {given}; make them equal")]
     PictureCount {
         /// `image` or `video`.
         kind: &'static str,
@@ -153,7 +153,7 @@ impl Row {
             id: id.into(),
             responses,
             question: Question::Prompt(prompt.into()),
-            pictures: Pictures::resolved(images, PathBuf::new()),
+            pictures: Pictures::resolved(images),
         }
     }
 

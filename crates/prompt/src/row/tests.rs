@@ -107,6 +107,10 @@ fn malformed_lines_are_refused_with_their_column() {
         malformed(r#"{"prompt":"p","prompt":"q","responses":["x"]}"#),
         "line 7, column 22: duplicate field `prompt`"
     );
+    assert_eq!(
+        malformed(r#"{"prompt":"圖片",5}"#),
+        "line 7, column 16: key must be a string"
+    );
     assert_eq!(malformed(r#"{"prompt":"p""#), "line 7, column 13: EOF while parsing an object");
     assert_eq!(malformed(r#"{"prompt":"p"}"#), "line 7, column 14: missing field `responses`");
     assert_eq!(
@@ -163,15 +167,15 @@ fn rows_without_one_clear_question_are_refused() {
 fn unmatched_pictures_are_refused_with_both_numbers() {
     assert_eq!(
         refusal(r#"{"images":["a"],"prompt":"<image><image>","responses":["x"]}"#),
-        "2 image placeholders stand in the text, but 1 images are given; make the numbers equal"
+        "the number of image placeholders is 2, but the number of images given is 1; make them equal"
     );
     assert_eq!(
         refusal(r#"{"prompt":"<video>","responses":["x"]}"#),
-        "1 video placeholders stand in the text, but 0 videos are given; make the numbers equal"
+        "the number of video placeholders is 1, but the number of videos given is 0; make them equal"
     );
     assert_eq!(
         refusal(r#"{"images":["a","b"],"messages":[{"role":"user","content":[{"type":"image"}]}],"responses":["x"]}"#),
-        "1 image placeholders stand in the text, but 2 images are given; make the numbers equal"
+        "the number of image placeholders is 1, but the number of images given is 2; make them equal"
     );
     assert_eq!(
         refusal(r#"{"images":["a"],"messages":[{"role":"system","content":"s"}],"responses":["x"]}"#),

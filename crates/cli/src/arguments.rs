@@ -1,0 +1,60 @@
+//! The command line: what may be said, and the help that says it.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use engine::{DType, Device};
+
+use crate::{bench, doctor, init, inspect, score};
+
+/// Reward models for vision-language models: score answers to questions about images.
+#[derive(Debug, Parser)]
+#[command(name = "basereward", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Score one item, or every row of a JSONL file
+    Score(score::Args),
+    /// Attach a fresh reward head to a backbone folder, or make a random-weight model from a preset
+    Init(init::Args),
+    /// Show what a model folder holds: architecture, head, template, tensors, hashes
+    Inspect(inspect::Args),
+    /// Check this machine, and optionally a model, and say what is wrong
+    Doctor(doctor::Args),
+    /// Measure speed and memory on this machine
+    Bench(bench::Args),
+}
+
+/// Compute type of the backbone. The head always runs in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComputeType {
+    /// Exact to about seven digits; twice the memory
+    F32,
+    /// The type that models are trained in; fastest
+    Bf16,
+}
+
+impl ComputeType {
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::Bf16,
+        }
+    }
+}
+
+/// Where to compute, the same for every command that runs a model.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// Threads to compute with [default: every processor this process may use]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+impl DeviceArgs {
+    pub(crate) fn device(&self) -> anyhow::Result<Device> {
+        Ok(Device::cpu(self.threads.map(usize::from))?)
+    }
+}

@@ -1,0 +1,27 @@
+//! `basereward bench`: timings on this machine, as a table or JSON.
+
+mod measure;
+mod score;
+
+use clap::Subcommand;
+
+use crate::output::Outcome;
+
+/// Measure speed and memory on this machine
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Time the scoring of one question with N answers; no file is needed
+    Score(score::Args),
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.what {
+        What::Score(args) => score::run(args),
+    }
+}

@@ -1,0 +1,80 @@
+//! A model with its processor, loaded for a command.
+
+use anyhow::Context;
+use engine::{DType, Device};
+use model::checkpoint::{Checkpoint, StorageType};
+use model::config::Config;
+use model::{RewardModel, vision_tokens};
+use prompt::{Processor, ProcessorOptions};
+use std::path::Path;
+
+use crate::arguments::ComputeType;
+
+/// Everything that scoring needs.
+pub(crate) struct Loaded {
+    pub(crate) model: RewardModel,
+    pub(crate) processor: Processor,
+    pub(crate) dtype: DType,
+    /// Hash of configuration, tensor list and head: two models with the same one score alike.
+    pub(crate) fingerprint: String,
+}
+
+/// What the caller limits or replaces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) max_pixels: Option<u64>,
+    pub(crate) max_tokens: Option<usize>,
+}
+
+impl Loaded {
+    /// Loads a folder; without a type, the one that its weights are stored in.
+    pub(crate) fn open(
+        folder: &Path,
+        device: &Device,
+        dtype: Option<ComputeType>,
+        limits: Limits,
+    ) -> anyhow::Result<Self> {
+        let config = Config::read(folder)?;
+        let limit = config.text.max_position_embeddings;
+        let options = ProcessorOptions {
+            max_pixels: limits.max_pixels,
+            max_tokens: Some(limits.max_tokens.map_or(limit, |tokens| tokens.min(limit))),
+            ..ProcessorOptions::default()
+        };
+        // Before the weights: a missing tokenizer should not cost the loading of gigabytes.
+        let processor = Processor::load(folder, vision_tokens(&config), options)?;
+        let checkpoint = Checkpoint::open(folder)?;
+        let dtype = dtype.map_or_else(|| stored_type(&checkpoint), ComputeType::dtype);
+        let fingerprint = fingerprint(folder, &checkpoint, &processor)?;
+        let model = RewardModel::load(folder, device, dtype)?;
+        Ok(Self { model, processor, dtype, fingerprint })
+    }
+}
+
+/// The compute type that fits what is stored: bf16 for bf16 files, f32 for the others.
+pub(crate) fn stored_type(checkpoint: &Checkpoint) -> DType {
+    let bf16 = StorageType::Bf16.name();
+    let largest = checkpoint.infos().max_by_key(|info| info.size_bytes);
+    if largest.is_some_and(|info| info.stored_as == bf16) { DType::Bf16 } else { DType::F32 }
+}
+
+fn fingerprint(
+    folder: &Path,
+    checkpoint: &Checkpoint,
+    processor: &Processor,
+) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let config = folder.join(model::config::CONFIG_FILE);
+    hasher.update(&std::fs::read(&config).with_context(|| format!("`{}`", config.display()))?);
+    hasher.update(processor.template_hash().as_bytes());
+    for info in checkpoint.infos() {
+        hasher.update(format!("{} {:?} {}\n", info.name, info.shape, info.stored_as).as_bytes());
+        // Small tensors tell apart two trainings of one architecture without reading gigabytes.
+        if info.size_bytes <= 1 << 16 {
+            for value in checkpoint.tensor(info.name, info.shape)?.to_f32() {
+                hasher.update(&value.to_le_bytes());
+            }
+        }
+    }
+    Ok(hasher.finalize().to_hex()[..32].to_owned())
+}

@@ -1,0 +1,87 @@
+//! `basereward score`: rewards for one item from the command line, or for every row of a JSONL file.
+
+mod file;
+mod item;
+mod progress;
+mod record;
+mod rows;
+mod target;
+
+use anyhow::bail;
+use std::path::PathBuf;
+
+use crate::arguments::{ComputeType, DeviceArgs};
+use crate::loaded::{Limits, Loaded};
+use crate::output::Outcome;
+
+/// Score one item, or every row of a JSONL file
+///
+/// A row is {"id", "images": [path | data: URL], "prompt": text | "messages": […], "responses": [text, …]};
+/// "videos": [{"frames": [path, …], "fps": number}] may stand beside. `<image>` and `<video>` in the text say where a
+/// picture belongs; without them pictures come first. An output row is {"id", "scores": [number, …], "tokens": [tokens of
+/// each conversation], "image_tokens": tokens of pictures in each}, or {"id", "error": sentence} for a row that could
+/// not be scored; then the exit code is 1. Rows keep their order.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  basereward score MODEL --image photo.jpg --prompt \"What is on the table?\" --response \"A cat.\" --response \"Two cups.\"
+  basereward score MODEL rows.jsonl -o scores.jsonl --dtype bf16
+  cat rows.jsonl | basereward score MODEL - > scores.jsonl")]
+pub(crate) struct Args {
+    /// Folder of the reward model
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// JSONL file of rows, or - for standard input
+    #[arg(value_name = "ROWS", conflicts_with_all = ["image", "prompt", "response", "json"])]
+    rows: Option<PathBuf>,
+    /// Where the scores go [default: standard output, also as -]
+    #[arg(short, long, value_name = "FILE", requires = "rows")]
+    output: Option<PathBuf>,
+    /// Continue an output file that was interrupted; rows that are in it are not scored again
+    #[arg(long, requires = "output")]
+    resume: bool,
+    /// Replace an output file that exists
+    #[arg(long, requires = "output", conflicts_with = "resume")]
+    overwrite: bool,
+    /// Picture of the one item; may be repeated
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// Question of the one item
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Answer to score; repeat it for each answer
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    response: Vec<String>,
+    /// Print the one item as an output row
+    #[arg(long)]
+    json: bool,
+    /// Compute type of the backbone [default: bf16 for weights stored as bf16, otherwise f32]
+    #[arg(long, value_enum)]
+    dtype: Option<ComputeType>,
+    /// Largest size of a picture after resizing, in pixels [default: the model's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_pixels: Option<u64>,
+    /// Longest conversation, in tokens [default: the model's own limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_tokens: Option<u64>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.rows {
+        Some(rows) => file::run(args, rows),
+        None if args.prompt.is_none() && args.response.is_empty() => {
+            bail!("nothing to score; give a JSONL file, or --prompt and --response (see `basereward score --help`)")
+        }
+        None => item::run(args),
+    }
+}
+
+fn load(args: &Args) -> anyhow::Result<Loaded> {
+    let limits = Limits {
+        max_pixels: args.max_pixels,
+        max_tokens: args.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
+    };
+    Loaded::open(&args.model, &args.device.device()?, args.dtype, limits)
+}

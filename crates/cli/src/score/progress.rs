@@ -1,0 +1,69 @@
+//! What a person sees of a running file: a bar on a terminal, now and then a line otherwise.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use crate::output::complain;
+
+/// Pause between lines when there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
+
+pub(super) struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+    total: Option<u64>,
+    skipped: u64,
+    done: u64,
+    start: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(total: Option<u64>, skipped: u64) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let template = match total {
+            Some(_) => "{bar:32} {pos}/{len} rows  {per_sec}  {eta} left",
+            None => "{spinner} {pos} rows  {per_sec}",
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        bar.set_draw_target(if is_terminal {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        bar.set_position(skipped);
+        bar.reset_eta();
+        let now = Instant::now();
+        Self { bar, is_terminal, total, skipped, done: 0, start: now, last_line: now }
+    }
+
+    pub(super) fn add(&mut self, rows: u64) {
+        self.done += rows;
+        self.bar.inc(rows);
+        if !self.is_terminal && self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            let rate = self.done as f64 / self.start.elapsed().as_secs_f64();
+            let position = self.skipped + self.done;
+            complain(&match self.total {
+                Some(total) => {
+                    let left = (total - position) as f64 / rate;
+                    format!("{position}/{total} rows, {rate:.2} rows/s, {left:.0} s left")
+                }
+                None => format!("{position} rows, {rate:.2} rows/s"),
+            });
+        }
+    }
+
+    /// A sentence above the bar.
+    pub(super) fn say(&self, sentence: &str) {
+        self.bar.suspend(|| complain(sentence));
+    }
+
+    /// Removes the bar; rows and seconds of this run.
+    pub(super) fn finish(&self) -> (u64, f64) {
+        self.bar.finish_and_clear();
+        (self.done, self.start.elapsed().as_secs_f64())
+    }
+}
