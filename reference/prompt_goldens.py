@@ -6,6 +6,7 @@ token ids, positions, grids and checksums of pixel values. Everything follows fr
 
 import argparse
 import functools
+import io
 import json
 import types
 import zlib
@@ -274,10 +275,33 @@ def encoded_pictures(folder):
         image.save(folder / name, **options)
         pixels = np.array(load_image(str(folder / name)))
         cases[name] = {"width": pixels.shape[1], "height": pixels.shape[0], "crc32": zlib.crc32(pixels.tobytes())}
-    (folder / "rgb16.png").write_bytes(rgb16_png())
-    pixels = np.array(load_image(str(folder / "rgb16.png")))
-    cases["rgb16.png"] = {"width": pixels.shape[1], "height": pixels.shape[0], "crc32": zlib.crc32(pixels.tobytes())}
+    for name, data in {"rgb16.png": rgb16_png(), **relabelled_jpegs()}.items():
+        (folder / name).write_bytes(data)
+        pixels = np.array(load_image(str(folder / name)))
+        cases[name] = {"width": pixels.shape[1], "height": pixels.shape[0], "crc32": zlib.crc32(pixels.tobytes())}
     return cases
+
+
+def relabelled_jpegs():
+    """Kinds that Pillow reads and does not write: another sampling with as many blocks, another meaning of the channels."""
+
+    def jpeg(image, **options):
+        out = io.BytesIO()
+        image.save(out, "JPEG", **options)
+        return bytearray(out.getvalue())
+
+    def resampled(data, factors, width, height):
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5:frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+        data[frame + 11] = factors
+        return bytes(data)
+
+    square = picture(64, 64, 4)
+    ycck = jpeg(picture(30, 21, 5).convert("CMYK"), quality=90)
+    ycck[ycck.index(b"Adobe") + 11] = 2
+    return {"440.jpg": resampled(jpeg(square, subsampling=1), 0x12, 61, 62), "411.jpg": resampled(jpeg(square, subsampling=2), 0x41, 125, 31),
+            "ycck.jpg": bytes(ycck), "rgb.jpg": bytes(jpeg(picture(30, 21, 6), keep_rgb=True, subsampling=0)),
+            "narrow.jpg": bytes(jpeg(picture(3, 40, 7), subsampling=2))}
 
 
 def rgb16_png():

@@ -16,7 +16,8 @@ fn main() {
     let device = Device::cpu(None).expect("a device");
     for shape in sizes.chunks_exact(3) {
         let (m, k, n) = (shape[0], shape[1], shape[2]);
-        let values = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
+        let values =
+            |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
         let weight = Matrix::from_vec(n, k, values(n * k));
         let x = Matrix::from_vec(m, k, values(m * k)).cast(dtype);
         let linear = Linear::new(&device, dtype, &[&weight], None);

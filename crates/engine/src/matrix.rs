@@ -230,6 +230,7 @@ impl Matrix {
     }
 
     /// A copy in another storage type.
+    #[must_use]
     pub fn cast(&self, dtype: DType) -> Self {
         match (&self.data, dtype) {
             (Data::F32(data), DType::Bf16) => {

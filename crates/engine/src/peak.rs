@@ -2,7 +2,8 @@
 
 use crate::device::{Cpu, Device};
 use crate::matrix::{DType, Element};
-use crate::product::Kernel;
+use crate::product::aligned::Aligned;
+use crate::product::{ColumnPanels, Kernel, PackedRows};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ const DURATION: Duration = Duration::from_millis(400);
 /// Products of one timed run.
 const REPEATS: usize = 64;
 /// Summed dimension: both panels stay in the first-level cache.
-const K: usize = 128;
+const K: usize = 256;
 
 /// Floating-point operations per second, in 10⁹, of the tier's product kernel on all threads, operands in cache.
 ///
@@ -37,15 +38,19 @@ fn peak<T: Element>(device: &Device, cpu: &Cpu, kernel: &'static Kernel<T>) -> f
 /// Seconds in which every thread does `REPEATS` products of one panel by one panel.
 fn run_once<T: Element>(cpu: &Cpu, kernel: &Kernel<T>) -> f64 {
     let seconds = (0..cpu.num_threads()).into_par_iter().with_max_len(1).map(|_| {
-        let a = vec![T::from_f32(0.5); kernel.rows * K];
-        let b = vec![T::from_f32(0.25); kernel.cols * K];
-        let mut c = vec![0.0; kernel.rows * kernel.cols];
+        let mut a = Aligned::zeroed(kernel.rows * K);
+        let mut b = Aligned::zeroed(kernel.cols * K);
+        let mut c = Aligned::zeroed(kernel.rows * kernel.cols);
+        a.fill(T::from_f32(0.5));
+        b.fill(T::from_f32(0.25));
+        let a = PackedRows { panels: &a, rows: kernel.rows };
+        let b = ColumnPanels { panels: &b, stride: kernel.cols * K, count: 1 };
         kernel.session(|| {
             let start = Instant::now();
             for _ in 0..REPEATS {
-                kernel.panel_product(&a, &b, kernel.rows, K, &mut c, true);
+                kernel.product(a, b, K, &mut c, true);
             }
-            std::hint::black_box(&c);
+            std::hint::black_box(&*c);
             start.elapsed().as_secs_f64()
         })
     });

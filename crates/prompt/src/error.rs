@@ -44,7 +44,9 @@ pub enum LoadError {
         supported: String,
     },
     /// The least number of pixels is above the greatest.
-    #[error("`min_pixels` is `{min_pixels}`, above `max_pixels`, which is `{max_pixels}`; lower the one or raise the other")]
+    #[error(
+        "`min_pixels` is `{min_pixels}`, above `max_pixels`, which is `{max_pixels}`; lower the one or raise the other"
+    )]
     PixelRange {
         /// Lower bound.
         min_pixels: u64,
@@ -143,13 +145,17 @@ pub enum EncodeError {
         limit: usize,
     },
     /// The last message is not the assistant's.
-    #[error("the last message is from `{role}`, but a response by `assistant` is what is scored; end with it")]
+    #[error(
+        "the last message is from `{role}`, but a response by `assistant` is what is scored; end with it"
+    )]
     NoResponse {
         /// Role of the last message.
         role: String,
     },
     /// The rendered conversation does not close its last turn.
-    #[error("the chat template closed the last turn without `{token}`, so there is no position to score; it does not fit this model")]
+    #[error(
+        "the chat template closed the last turn without `{token}`, so there is no position to score; it does not fit this model"
+    )]
     NoEndOfTurn {
         /// The token that closes a turn.
         token: String,

@@ -18,11 +18,12 @@ pub(crate) fn read_text(folder: &Path, file: &str) -> Result<Option<String>, Loa
 }
 
 /// JSON object of a file, or `None` when there is no such file.
-pub(crate) fn read_json(folder: &Path, file: &str) -> Result<Option<Map<String, Value>>, LoadError> {
+pub(crate) fn read_json(
+    folder: &Path,
+    file: &str,
+) -> Result<Option<Map<String, Value>>, LoadError> {
     let Some(text) = read_text(folder, file)? else { return Ok(None) };
-    let value = serde_json::from_str(&text).map_err(|error| LoadError::Json {
-        path: folder.join(file),
-        reason: error.to_string(),
-    })?;
+    let value = serde_json::from_str(&text)
+        .map_err(|error| LoadError::Json { path: folder.join(file), reason: error.to_string() })?;
     Ok(Some(value))
 }

@@ -26,4 +26,3 @@ pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
 pub use row::{Row, RowError};
 pub use synthetic::SyntheticRow;
-

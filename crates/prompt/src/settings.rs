@@ -47,7 +47,8 @@ pub(crate) fn load(
     options: &ProcessorOptions,
 ) -> Result<(PixelSettings, PixelSettings), LoadError> {
     let nested = files::read_json(folder, PROCESSOR_CONFIG)?.unwrap_or_default();
-    let flat = files::read_json(folder, IMAGE_CONFIG)?.map(|map| Section::new(folder, IMAGE_CONFIG, map));
+    let flat =
+        files::read_json(folder, IMAGE_CONFIG)?.map(|map| Section::new(folder, IMAGE_CONFIG, map));
     let image = Section::nested(folder, &nested, "image_processor").or_else(|| flat.clone());
     let video_file =
         files::read_json(folder, VIDEO_CONFIG)?.map(|map| Section::new(folder, VIDEO_CONFIG, map));
@@ -152,7 +153,11 @@ impl Section {
             None => None,
             Some(Value::Object(size)) => Some(size),
             Some(other) => {
-                return Err(self.refuse("size", other, "an object with `shortest_edge` and `longest_edge`"));
+                return Err(self.refuse(
+                    "size",
+                    other,
+                    "an object with `shortest_edge` and `longest_edge`",
+                ));
             }
         };
         let number = |flat: &str, edge: &str, default: u64| {

@@ -67,13 +67,12 @@ impl<'a> Sources<'a> {
         fps: Option<f64>,
     ) -> Result<Located, EncodeError> {
         let key = (fps.is_some(), frames);
-        let source_idx = match self.known.get(&key) {
-            Some(source_idx) => *source_idx,
-            None => {
-                self.entries.push(self.probe(frames, fps.is_some())?);
-                self.known.insert(key, self.entries.len() - 1);
-                self.entries.len() - 1
-            }
+        let source_idx = if let Some(known) = self.known.get(&key) {
+            *known
+        } else {
+            self.entries.push(self.probe(frames, fps.is_some())?);
+            self.known.insert(key, self.entries.len() - 1);
+            self.entries.len() - 1
         };
         Ok(Located { source_idx, tokens: self.entries[source_idx].tokens, fps })
     }

@@ -53,8 +53,10 @@ impl ChatTemplate {
 
     fn new(text: &str, special_tokens: Value) -> Result<Self, Error> {
         let mut environment = Environment::new();
-        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
@@ -115,14 +117,11 @@ fn default_template(config: &Map<String, Json>) -> Option<String> {
 
 /// Special tokens are strings, or objects with their text in `content`.
 fn special_tokens(config: &Map<String, Json>) -> Value {
-    SPECIAL_TOKENS
-        .iter()
-        .filter_map(|key| {
-            let token = config.get(*key)?;
-            let text = token.as_str().or_else(|| token["content"].as_str())?;
-            Some((*key, Value::from(text)))
-        })
-        .collect()
+    Value::from_pairs(SPECIAL_TOKENS.into_iter().filter_map(|key| {
+        let token = config.get(key)?;
+        let text = token.as_str().or_else(|| token["content"].as_str())?;
+        Some((key, text))
+    }))
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {
@@ -130,6 +129,7 @@ fn raise_exception(message: String) -> Result<Value, Error> {
 }
 
 /// JSON as Python's `json.dumps(ensure_ascii=False)` writes it.
+#[expect(clippy::needless_pass_by_value, reason = "the template engine calls filters this way")]
 fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = kwargs.get("indent")?;
     let _ascii: Option<bool> = kwargs.get("ensure_ascii")?;
@@ -141,7 +141,9 @@ fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
             let formatter = PrettyFormatter::with_indent(spaces.as_bytes());
             value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))
         }
-        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, PythonSpacing)),
+        None => {
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, PythonSpacing))
+        }
     };
     written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
     Ok(String::from_utf8(out).expect("JSON is UTF-8"))

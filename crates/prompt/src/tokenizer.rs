@@ -49,7 +49,8 @@ impl ChatTokenizer {
         ];
         let mut reserved = Vec::new();
         for (name, id) in named {
-            let added = tokenizer.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
+            let added =
+                tokenizer.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
             reserved.push(added.ok_or_else(|| LoadError::MissingToken {
                 path: path.clone(),
                 token: format!("special token with the number `{id}` (`{name}` in `config.json`)"),
@@ -107,7 +108,10 @@ impl ChatTokenizer {
             let mut before = 0;
             for part in &message.content {
                 let Part::Text(text) = part else { continue };
-                let found = self.reserved.iter().filter_map(|token| Some((text.find(token.as_str())?, token)));
+                let found = self
+                    .reserved
+                    .iter()
+                    .filter_map(|token| Some((text.find(token.as_str())?, token)));
                 if let Some((at, token)) = found.min() {
                     return Err(EncodeError::SpecialToken {
                         role: message.role.clone(),

@@ -2,6 +2,8 @@
 //!
 //! Everything is compared bit for bit: ids, positions, grids, resized sizes, and checksums of pixels.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -82,7 +84,8 @@ fn conversations_equal_those_of_transformers() {
         let encoded = processor.encode_all(&conversations).unwrap();
         let expected = case["expected"].as_array().unwrap();
         assert_eq!(encoded.len(), expected.len());
-        for ((encoded, expected), conversation) in encoded.iter().zip(expected).zip(&conversations) {
+        for ((encoded, expected), conversation) in encoded.iter().zip(expected).zip(&conversations)
+        {
             assert_eq!(processor.render(conversation).unwrap(), expected["text"], "text of {name}");
             compare(name, encoded, expected);
             compare(name, &processor.encode(conversation).unwrap(), expected);
@@ -113,9 +116,10 @@ fn resized_pixels_equal_those_of_torchvision() {
             })
             .collect();
         let resized = resize(&Rgb { width, height, pixels }, new_width, new_height);
-        let interleaved = resized.pixels.chunks_exact(new_width * 3).flat_map(|row| {
-            (0..new_width * 3).map(move |at| row[at % 3 * new_width + at / 3])
-        });
+        let interleaved = resized
+            .pixels
+            .chunks_exact(new_width * 3)
+            .flat_map(|row| (0..new_width * 3).map(move |at| row[at % 3 * new_width + at / 3]));
         assert_eq!(crc32(interleaved), case[5], "{case:?}");
     }
 }

@@ -21,8 +21,7 @@ use crate::sheet;
 /// What to do about weights that cannot be right.
 const DAMAGED: &str = "copy or download the weights again; if they came out of a training, it has diverged, so take an earlier checkpoint";
 /// What to do about rewards that are not repeatable.
-const REPORT: &str =
-    "do not trust scores from this tier; report this with the output of `basereward doctor MODEL --json`";
+const REPORT: &str = "do not trust scores from this tier; report this with the output of `basereward doctor MODEL --json`";
 
 /// What was measured on the way.
 #[derive(Debug, Default, Serialize)]

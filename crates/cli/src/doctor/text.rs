@@ -1,5 +1,7 @@
 //! The report of `doctor` for people: first the machine, then, when it is examined, the model.
 
+use engine::TIER_VARIABLE;
+
 use super::Report;
 use super::check::Check;
 use super::machine::Machine;
@@ -20,7 +22,7 @@ pub(super) fn machine(report: &Report) -> String {
         let forced = if report.machine.forced_tier.is_some() {
             format!(", forced by {TIER_VARIABLE}")
         } else {
-            ""
+            String::new()
         };
         page.row("in use", format!("{}{forced}, {} threads", device.tier, device.threads));
         let peak = &device.peak_gflop_per_sec;

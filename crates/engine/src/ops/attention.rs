@@ -10,8 +10,9 @@ use crate::device::{Cpu, Device};
 use crate::math::{exp, fold_lanes};
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{LANES, SharedRows};
-use crate::product::Kernel;
+use crate::product::aligned::Aligned;
 use crate::product::pack::{pack_rows, pack_transposed};
+use crate::product::{ColumnPanels, Kernel, PackedRows};
 use half::bf16;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -214,7 +215,8 @@ fn attend<T: Element>(
 
     for first_head in (0..heads.num_key_value_heads).step_by(heads_at_a_time) {
         let kv_heads = first_head..heads.num_key_value_heads.min(first_head + heads_at_a_time);
-        let packed = packing.pack(kernel, kv_values, kv.cols(), heads, &layout.blocks, kv_heads.clone());
+        let packed =
+            packing.pack(kernel, kv_values, kv.cols(), heads, &layout.blocks, kv_heads.clone());
         let tasks: Vec<Task<'_>> = layout
             .segments
             .iter()
@@ -283,7 +285,7 @@ impl Packing {
         kv_heads: Range<usize>,
     ) -> PackedKeys<T> {
         let num_heads = kv_heads.len();
-        let mut panels = vec![T::default(); blocks.len() * num_heads * self.block_len()];
+        let mut panels = Aligned::zeroed(blocks.len() * num_heads * self.block_len());
         panels.par_chunks_mut(self.block_len()).enumerate().for_each_init(
             Vec::new,
             |rows, (i, panels)| {
@@ -295,14 +297,19 @@ impl Packing {
                     rows.extend_from_slice(&kv[row * stride + heads.key_col + head * dim..][..dim]);
                 }
                 let panel_len = kernel.cols * self.padded_dim;
-                for (rows, panel) in rows.chunks(kernel.cols * dim).zip(keys.chunks_mut(panel_len)) {
+                for (rows, panel) in rows.chunks(kernel.cols * dim).zip(keys.chunks_mut(panel_len))
+                {
                     pack_rows(rows, dim, dim, kernel.cols, kernel.col_group, panel);
                 }
                 for (i, panel) in values.chunks_mut(kernel.cols * self.block_keys).enumerate() {
                     let first = i * kernel.cols;
                     let cols = kernel.cols.min(dim - first);
                     let col = heads.value_col + head * dim + first;
-                    let rows = block.iter().cloned().flatten().map(|row| &kv[row * stride + col..][..cols]);
+                    let rows = block
+                        .iter()
+                        .cloned()
+                        .flatten()
+                        .map(|row| &kv[row * stride + col..][..cols]);
                     pack_transposed(rows, kernel.cols, kernel.col_group, panel);
                 }
             },
@@ -312,7 +319,7 @@ impl Packing {
 }
 
 struct PackedKeys<T> {
-    panels: Vec<T>,
+    panels: Aligned<T>,
     key_len: usize,
     block_len: usize,
     num_heads: usize,
@@ -328,14 +335,14 @@ impl<T> PackedKeys<T> {
 
 /// A thread's working memory for one task.
 struct Scratch<T> {
-    queries: Vec<T>,
+    queries: Aligned<T>,
     /// Column panels of `[tile rows, kernel.cols]`.
-    scores: Vec<f32>,
+    scores: Aligned<f32>,
     /// `[tile rows, KEY_BLOCK]`, then as row panels.
-    weights: Vec<T>,
-    packed_weights: Vec<T>,
+    weights: Aligned<T>,
+    packed_weights: Aligned<T>,
     /// Column panels of `[tile rows, kernel.cols]`.
-    outputs: Vec<f32>,
+    outputs: Aligned<f32>,
     maxima: Vec<f32>,
     sums: Vec<f32>,
     padded_rows: usize,
@@ -344,11 +351,11 @@ struct Scratch<T> {
 impl<T: Element> Scratch<T> {
     fn new(kernel: &Kernel<T>, head_dim: usize) -> Self {
         Self {
-            queries: vec![T::default(); QUERY_TILE * kernel.padded_k(head_dim)],
-            scores: vec![0.0; QUERY_TILE * KEY_BLOCK],
-            weights: vec![T::default(); QUERY_TILE * KEY_BLOCK],
-            packed_weights: vec![T::default(); QUERY_TILE * KEY_BLOCK],
-            outputs: vec![0.0; QUERY_TILE * head_dim.next_multiple_of(kernel.cols)],
+            queries: Aligned::zeroed(QUERY_TILE * kernel.padded_k(head_dim)),
+            scores: Aligned::zeroed(QUERY_TILE * KEY_BLOCK),
+            weights: Aligned::zeroed(QUERY_TILE * KEY_BLOCK),
+            packed_weights: Aligned::zeroed(QUERY_TILE * KEY_BLOCK),
+            outputs: Aligned::zeroed(QUERY_TILE * head_dim.next_multiple_of(kernel.cols)),
             maxima: vec![0.0; QUERY_TILE],
             sums: vec![0.0; QUERY_TILE],
             padded_rows: 0,
@@ -389,7 +396,10 @@ impl<T: Element> Scratch<T> {
             }
             let len = KEY_BLOCK.min(most_visible - first_key);
             let visible = |row: usize| {
-                task.segment.visible_keys(task.queries.start + row).saturating_sub(first_key).min(len)
+                task.segment
+                    .visible_keys(task.queries.start + row)
+                    .saturating_sub(first_key)
+                    .min(len)
             };
             let (keys, values) = panels(block);
             self.add_block(kernel, rows, len, scale, packing, visible, keys, values);
@@ -409,15 +419,11 @@ impl<T: Element> Scratch<T> {
         keys: &[T],
         values: &[T],
     ) {
-        let tile_len = self.padded_rows * kernel.cols;
         let num_panels = len.div_ceil(kernel.cols);
-        for (panel, scores) in keys
-            .chunks(kernel.cols * packing.padded_dim)
-            .zip(self.scores.chunks_mut(tile_len))
-            .take(num_panels)
-        {
-            kernel.panel_product(&self.queries, panel, rows, packing.padded_dim, scores, false);
-        }
+        let queries = PackedRows { panels: &self.queries, rows };
+        let stride = kernel.cols * packing.padded_dim;
+        let keys = ColumnPanels { panels: keys, stride, count: num_panels };
+        kernel.product(queries, keys, packing.padded_dim, &mut self.scores, false);
         let padded_len = num_panels * kernel.cols;
         pulp::Arch::new().dispatch(|| {
             for row in 0..rows {
@@ -425,23 +431,30 @@ impl<T: Element> Scratch<T> {
             }
         });
         let padded_keys = kernel.padded_k(len);
-        for (start, panel) in
-            (0..rows).step_by(kernel.rows).zip(self.packed_weights.chunks_mut(kernel.rows * padded_keys))
+        for (start, panel) in (0..rows)
+            .step_by(kernel.rows)
+            .zip(self.packed_weights.chunks_mut(kernel.rows * padded_keys))
         {
             let count = kernel.rows.min(rows - start);
             let source = &self.weights[start * KEY_BLOCK..][..(count - 1) * KEY_BLOCK + len];
             pack_rows(source, KEY_BLOCK, len, kernel.rows, kernel.row_group, panel);
         }
-        for (panel, outputs) in
-            values.chunks(kernel.cols * packing.block_keys).zip(self.outputs.chunks_mut(tile_len))
-        {
-            kernel.panel_product(&self.packed_weights, panel, rows, padded_keys, outputs, true);
-        }
+        let weights = PackedRows { panels: &self.packed_weights, rows };
+        let stride = kernel.cols * packing.block_keys;
+        let values = ColumnPanels { panels: values, stride, count: packing.value_len / stride };
+        kernel.product(weights, values, padded_keys, &mut self.outputs, true);
     }
 
     /// Turns one row of scores into weights, and rescales what the row has gathered so far.
     #[inline(always)]
-    fn softmax_row(&mut self, cols: usize, row: usize, visible: usize, padded_len: usize, scale: f32) {
+    fn softmax_row(
+        &mut self,
+        cols: usize,
+        row: usize,
+        visible: usize,
+        padded_len: usize,
+        scale: f32,
+    ) {
         let weights = &mut self.weights[row * KEY_BLOCK..][..padded_len];
         if visible == 0 {
             weights.fill(T::default());
@@ -465,7 +478,8 @@ impl<T: Element> Scratch<T> {
         let mut lanes = [0.0_f32; LANES];
         for (panel_idx, weights) in weights.chunks_exact_mut(cols).enumerate() {
             let scores = &self.scores[panel_idx * tile_len + row * cols..][..cols];
-            for (chunk, weights) in scores.chunks_exact(LANES).zip(weights.chunks_exact_mut(LANES)) {
+            for (chunk, weights) in scores.chunks_exact(LANES).zip(weights.chunks_exact_mut(LANES))
+            {
                 for ((lane, score), weight) in lanes.iter_mut().zip(chunk).zip(weights) {
                     let value = exp(score - max);
                     *lane += value;
@@ -506,15 +520,16 @@ mod tests {
             let before = keys.iter().map(Range::len).sum::<usize>() - queries.len();
             Segment { queries, keys, visible: Visible::Causal { before } }
         };
+        let one = |range: Range<usize>| std::iter::once(range).collect::<Vec<_>>();
         let layout = AttentionLayout::new(&[
-            segment(0..500, vec![0..500]),
+            segment(0..500, one(0..500)),
             segment(500..600, vec![0..500, 500..600]),
             segment(600..700, vec![0..500, 600..700]),
         ]);
-        assert_eq!(layout.blocks[0], vec![0..384]);
-        assert_eq!(layout.blocks[1], vec![384..500]);
+        assert_eq!(layout.blocks[0], one(0..384));
+        assert_eq!(layout.blocks[1], one(384..500));
         assert_eq!(layout.segments[1].blocks, [0, 2]);
-        assert_eq!(layout.blocks[2], vec![384..600]);
-        assert_eq!(layout.blocks[3], vec![384..500, 600..700]);
+        assert_eq!(layout.blocks[2], one(384..600));
+        assert_eq!(layout.blocks[3], [384..500, 600..700]);
     }
 }

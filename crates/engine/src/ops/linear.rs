@@ -4,8 +4,8 @@ use crate::device::{Cpu, Device};
 use crate::math;
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::SharedRows;
-use crate::product::driver::{PackedWeight, multiply};
 use crate::product::Kernel;
+use crate::product::driver::{PackedWeight, multiply};
 use half::bf16;
 
 /// Rows of a weight as a loader has them, in whatever type the file stores.
@@ -346,7 +346,9 @@ impl GatedLinear {
             (row < out_features).then_some((i / GATE_GROUP % 2, row))
         };
         let bias = biases.map(|(gate, up)| {
-            let value = |i| place(i).map_or(0.0, |(which, row)| if which == 0 { gate[row] } else { up[row] });
+            let value = |i| {
+                place(i).map_or(0.0, |(which, row)| if which == 0 { gate[row] } else { up[row] })
+            };
             (0..n).map(value).collect()
         });
         let weight = Weight::pack(device, dtype, &[gate, up], n, place);

@@ -19,8 +19,8 @@ impl RotaryTable {
         let mut cos = vec![0.0; rows * half];
         for_each_row(&mut cos, half, |row, out| angles(row, out));
         let mut sin = cos.clone();
-        for_each_row(&mut cos, half, |_, row| row.iter_mut().for_each(|angle| *angle = angle.cos()));
-        for_each_row(&mut sin, half, |_, row| row.iter_mut().for_each(|angle| *angle = angle.sin()));
+        for_each_row(&mut cos, half, |_, row| map_row(row, f32::cos));
+        for_each_row(&mut sin, half, |_, row| map_row(row, f32::sin));
         Self { half, cos, sin }
     }
 
@@ -31,6 +31,12 @@ impl RotaryTable {
             rows.iter().flat_map(|&row| &values[row * self.half..][..self.half]).copied().collect()
         };
         Self { half: self.half, cos: take(&self.cos), sin: take(&self.sin) }
+    }
+}
+
+fn map_row(row: &mut [f32], function: impl Fn(f32) -> f32) {
+    for value in row {
+        *value = function(*value);
     }
 }
 
@@ -53,7 +59,12 @@ pub fn rotate(x: &mut Matrix, first_col: usize, num_heads: usize, table: &Rotary
     }
 }
 
-fn rotate_rows<T: Element>(x: &mut Matrix, first_col: usize, num_heads: usize, table: &RotaryTable) {
+fn rotate_rows<T: Element>(
+    x: &mut Matrix,
+    first_col: usize,
+    num_heads: usize,
+    table: &RotaryTable,
+) {
     let cols = x.cols();
     let half = table.half;
     for_each_row(x.as_mut_slice::<T>(), cols, |row, values| {

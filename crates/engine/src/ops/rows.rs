@@ -35,13 +35,20 @@ fn gather<T: Element>(x: &Matrix, indices: &[usize]) -> Matrix {
 ///
 /// # Panics
 /// If the rows do not fit or the widths differ.
-pub fn copy_rows(source: &Matrix, source_start: usize, count: usize, target: &mut Matrix, start: usize) {
+pub fn copy_rows(
+    source: &Matrix,
+    source_start: usize,
+    count: usize,
+    target: &mut Matrix,
+    start: usize,
+) {
     let cols = source.cols();
     assert_eq!(cols, target.cols(), "rows of another width");
     let target = &mut target.as_mut_slice::<f32>()[start * cols..][..count * cols];
     match source.dtype() {
         crate::DType::F32 => {
-            target.copy_from_slice(&source.as_slice::<f32>()[source_start * cols..][..count * cols]);
+            target
+                .copy_from_slice(&source.as_slice::<f32>()[source_start * cols..][..count * cols]);
         }
         crate::DType::Bf16 => {
             let source = &source.as_slice::<bf16>()[source_start * cols..][..count * cols];

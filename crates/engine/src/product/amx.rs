@@ -17,7 +17,7 @@ pub(crate) static BF16: Kernel<bf16> = Kernel {
     row_group: 32,
     col_group: 2,
     k_multiple: 32,
-    k_block: 2048,
+    k_block: 512,
     enter: x86::load_tile_configuration,
     leave: x86::release_tiles,
     tile: x86::tile,
@@ -255,6 +255,7 @@ mod tests {
     use super::*;
     use crate::product::pack::pack_rows;
     use crate::product::tests::{EDGE_KS, EDGE_MS, check, values};
+    use crate::product::{ColumnPanels, PackedRows};
 
     /// Makes the instructions work here: natively where the processor has them, emulated elsewhere.
     fn prepare() {
@@ -280,7 +281,9 @@ mod tests {
         let packed_b = pack(b, k, BF16.cols, BF16.col_group);
         let mut c = vec![f32::NAN; m.next_multiple_of(BF16.rows) * BF16.cols];
         kernel.session(|| {
-            kernel.panel_product(&packed_a, &packed_b, m, BF16.padded_k(k), &mut c, false);
+            let a = PackedRows { panels: &packed_a, rows: m };
+            let b = ColumnPanels { panels: &packed_b, stride: packed_b.len(), count: 1 };
+            kernel.product(a, b, BF16.padded_k(k), &mut c, false);
         });
         let bits = |row: &[f32]| row.iter().map(|value| value.to_bits()).collect();
         c.chunks_exact(BF16.cols).take(m).map(bits).collect()
@@ -349,9 +352,11 @@ mod tests {
             let len = m.next_multiple_of(BF16.rows) * BF16.cols;
             let (mut sums, mut product) = (values::<f32>(len, 10), vec![f32::NAN; len]);
             let before = sums.clone();
+            let a = PackedRows { panels: &packed_a, rows: m };
+            let b = ColumnPanels { panels: &packed_b, stride: packed_b.len(), count: 1 };
             BF16.session(|| {
-                BF16.panel_product(&packed_a, &packed_b, m, k, &mut sums, true);
-                BF16.panel_product(&packed_a, &packed_b, m, k, &mut product, false);
+                BF16.product(a, b, k, &mut sums, true);
+                BF16.product(a, b, k, &mut product, false);
             });
             for i in 0..m * BF16.cols {
                 let expected = f64::from(before[i]) + f64::from(product[i]);

@@ -17,7 +17,7 @@ pub(crate) static BF16: Kernel<bf16> = Kernel {
     row_group: 2,
     col_group: 2,
     k_multiple: 2,
-    k_block: 1024,
+    k_block: 512,
     enter: no_state,
     leave: no_state,
     tile: x86::tile_bf16,
@@ -30,7 +30,7 @@ pub(crate) static F32: Kernel<f32> = Kernel {
     row_group: 1,
     col_group: 1,
     k_multiple: 1,
-    k_block: 512,
+    k_block: 256,
     enter: no_state,
     leave: no_state,
     tile: x86::tile_f32,
@@ -48,13 +48,15 @@ mod x86 {
     use super::{COLS, ROWS};
     use half::bf16;
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+        __m512, __m512bh, _mm512_castsi512_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps,
+        _mm512_loadu_epi16, _mm512_loadu_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
         _mm512_storeu_ps,
     };
 
     pub(super) fn is_available() -> bool {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512bf16")
     }
 
     /// One step along `k`: how a broadcast of `A` meets two vectors of `B`.
@@ -81,25 +83,28 @@ mod x86 {
         const K: usize = 2;
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn load(b: *const bf16) -> __m512 {
             // SAFETY: the caller's pointer holds 32 values.
-            _mm512_castsi512_ps(unsafe { _mm512_loadu_si512(b.cast::<__m512i>()) })
+            _mm512_castsi512_ps(unsafe { _mm512_loadu_epi16(b.cast::<i16>()) })
         }
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn broadcast(a: *const bf16) -> __m512 {
             // SAFETY: the caller's pointer holds a pair.
             _mm512_castsi512_ps(_mm512_set1_epi32(unsafe { a.cast::<i32>().read_unaligned() }))
         }
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn multiply_add(sum: __m512, a: __m512, b: __m512) -> __m512 {
             // SAFETY: the three types are 512 bits without invalid values.
             let (a, b) = unsafe {
-                (std::mem::transmute::<__m512, __m512bh>(a), std::mem::transmute::<__m512, __m512bh>(b))
+                (
+                    std::mem::transmute::<__m512, __m512bh>(a),
+                    std::mem::transmute::<__m512, __m512bh>(b),
+                )
             };
             _mm512_dpbf16_ps(sum, a, b)
         }
@@ -110,28 +115,28 @@ mod x86 {
         const K: usize = 1;
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn load(b: *const f32) -> __m512 {
             // SAFETY: the caller's pointer holds 16 values.
             unsafe { _mm512_loadu_ps(b) }
         }
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn broadcast(a: *const f32) -> __m512 {
             // SAFETY: the caller's pointer holds a value.
             _mm512_set1_ps(unsafe { a.read() })
         }
 
         #[inline]
-        #[target_feature(enable = "avx512f,avx512bf16")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
         unsafe fn multiply_add(sum: __m512, a: __m512, b: __m512) -> __m512 {
             _mm512_fmadd_ps(a, b, sum)
         }
     }
 
     /// The tile of the first `R` rows of the panel.
-    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn tile<S: Step, const R: usize>(
         a: *const S::Value,
         b: *const S::Value,
@@ -165,7 +170,7 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bf16")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn tile_of_rows<S: Step>(
         a: *const S::Value,
         b: *const S::Value,

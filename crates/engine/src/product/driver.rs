@@ -1,13 +1,17 @@
-//! One product over all threads: rows are packed, then tasks of (block of rows × panel of columns) run,
+//! One product over all threads: rows are packed, then tasks of (block of rows × some panels of columns) run,
 //! each ending in `finish`, which adds the bias, applies the activation and stores.
 
-use super::{Kernel, pack::pack_rows};
+use super::aligned::Aligned;
+use super::pack::pack_rows;
+use super::{ColumnPanels, Kernel, PackedRows};
 use crate::matrix::Element;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a task: its packed rows and one panel of weights fit the second-level cache together.
+/// Rows of a task. With a kernel's `k_block`, its rows take 384 KiB of the second-level cache.
 const TASK_ROWS: usize = 384;
+/// Columns of a task, of all its panels: 128 KiB of weights and 192 KiB of sums beside the rows.
+const TASK_COLS: usize = 128;
 /// Rows packed at a time, so that the packed copy of a long input stays bounded.
 const PACKED_ROWS: usize = 16 * TASK_ROWS;
 
@@ -16,7 +20,7 @@ const PACKED_ROWS: usize = 16 * TASK_ROWS;
 pub(crate) struct PackedWeight<T> {
     n: usize,
     k: usize,
-    panels: Vec<T>,
+    panels: Aligned<T>,
 }
 
 impl<T: Element> PackedWeight<T> {
@@ -28,7 +32,7 @@ impl<T: Element> PackedWeight<T> {
         read_row: impl Fn(usize, &mut [T]) + Sync,
     ) -> Self {
         let panel_len = kernel.cols * kernel.padded_k(k);
-        let mut panels = vec![T::default(); n.div_ceil(kernel.cols) * panel_len];
+        let mut panels = Aligned::zeroed(n.div_ceil(kernel.cols) * panel_len);
         panels.par_chunks_mut(panel_len.max(1)).enumerate().for_each_init(
             || vec![T::default(); kernel.cols * k],
             |rows, (panel_idx, panel)| {
@@ -45,7 +49,7 @@ impl<T: Element> PackedWeight<T> {
 
     /// Size in memory.
     pub(crate) fn size_bytes(&self) -> usize {
-        std::mem::size_of_val(self.panels.as_slice())
+        size_of_val(&*self.panels)
     }
 }
 
@@ -62,10 +66,12 @@ pub(crate) fn multiply<T: Element>(
     assert_eq!(m * k, x.len(), "the input's width is not the weight's");
     let padded_k = kernel.padded_k(k);
     let row_panel_len = kernel.rows * padded_k;
+    let col_panel_len = kernel.cols * padded_k;
     let num_col_panels = weight.n.div_ceil(kernel.cols);
+    let panels_per_task = TASK_COLS / kernel.cols;
     for packed_start in (0..m).step_by(PACKED_ROWS) {
         let packed_rows = PACKED_ROWS.min(m - packed_start);
-        let mut packed = vec![T::default(); packed_rows.div_ceil(kernel.rows) * row_panel_len];
+        let mut packed = Aligned::zeroed(packed_rows.div_ceil(kernel.rows) * row_panel_len);
         let source = &x[packed_start * k..][..packed_rows * k];
         packed
             .par_chunks_mut(row_panel_len)
@@ -73,17 +79,23 @@ pub(crate) fn multiply<T: Element>(
             .for_each(|(panel, rows)| pack_rows(rows, k, k, kernel.rows, kernel.row_group, panel));
 
         let num_blocks = packed_rows.div_ceil(TASK_ROWS);
-        (0..num_col_panels * num_blocks).into_par_iter().for_each_init(
-            || vec![0.0_f32; TASK_ROWS.next_multiple_of(kernel.rows) * kernel.cols],
+        let num_tasks = num_col_panels.div_ceil(panels_per_task) * num_blocks;
+        (0..num_tasks).into_par_iter().for_each_init(
+            || Aligned::zeroed(TASK_ROWS.next_multiple_of(kernel.rows) * TASK_COLS),
             |sums, task| {
-                let (col_panel, block) = (task / num_blocks, task % num_blocks);
-                let first = block * TASK_ROWS;
+                let first_panel = task / num_blocks * panels_per_task;
+                let count = panels_per_task.min(num_col_panels - first_panel);
+                let first = task % num_blocks * TASK_ROWS;
                 let rows = TASK_ROWS.min(packed_rows - first);
-                let a = &packed[first * padded_k..];
-                let b = &weight.panels[col_panel * kernel.cols * padded_k..];
-                kernel.session(|| kernel.panel_product(a, b, rows, padded_k, sums, false));
+                let a = PackedRows { panels: &packed[first * padded_k..], rows };
+                let panels = &weight.panels[first_panel * col_panel_len..];
+                let b = ColumnPanels { panels, stride: col_panel_len, count };
+                kernel.session(|| kernel.product(a, b, padded_k, sums, false));
                 let rows = packed_start + first..packed_start + first + rows;
-                finish(rows, col_panel * kernel.cols, sums);
+                let panel_sums = rows.len().next_multiple_of(kernel.rows) * kernel.cols;
+                for (i, sums) in sums.chunks(panel_sums).take(count).enumerate() {
+                    finish(rows.clone(), (first_panel + i) * kernel.cols, sums);
+                }
             },
         );
     }

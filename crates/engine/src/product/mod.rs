@@ -4,10 +4,12 @@
 //! and the weights of a linear layer do. Both are brought to panels first (`pack`), so that a kernel reads
 //! memory in one straight line. Weights are packed once, when they are loaded.
 //!
-//! NUMERICS: each element of `C` is one chain of f32 additions in ascending `k`, cut nowhere but at multiples
-//! of the kernel's own step. Which other rows stand in `A`, where the row stands and how many threads run
-//! changes nothing: that is what makes a score independent of its batch.
+//! NUMERICS: each element of `C` is summed in f32 in an order that depends on `k` and the kernel alone: ascending in the
+//! kernel's own steps (AMX adds 32 products in two chains, even and odd, at each step). Which other rows stand in `A`,
+//! where the row stands and how many threads run changes nothing: that is what makes a score independent of its
+//! batch.
 
+pub(crate) mod aligned;
 pub(crate) mod amx;
 pub(crate) mod avx512;
 pub(crate) mod driver;
@@ -43,8 +45,8 @@ pub(crate) struct Kernel<T> {
 /// the others may be left as they are or overwritten.
 ///
 /// # Safety
-/// The panels hold `k` values for each of their rows, `c` is a whole tile, the tier is available, and `enter`
-/// was called on this thread.
+/// The panels hold `k` values for each of their rows, `k` being positive and a multiple of `k_multiple`; `c` is a whole
+/// tile, the tier is available, and `enter` was called on this thread.
 pub(crate) type TileFn<T> =
     unsafe fn(a: *const T, b: *const T, k: usize, c: *mut f32, rows: usize, accumulate: bool);
 
@@ -54,7 +56,8 @@ impl<T: Element> Kernel<T> {
         k.next_multiple_of(self.k_multiple)
     }
 
-    /// Runs `work` between `enter` and `leave`.
+    /// Runs `work` between `enter` and `leave`. It must not wait for other tasks: one that ran on this thread in the
+    /// meantime would leave it without its state.
     pub(crate) fn session<R>(&self, work: impl FnOnce() -> R) -> R {
         (self.enter)();
         let result = work();
@@ -62,45 +65,69 @@ impl<T: Element> Kernel<T> {
         result
     }
 
-    /// Multiplies row panels `a` (`[num_rows, k]` packed) with one column panel `b` (`[kernel.cols, k]` packed)
-    /// into `c` (`[num_rows padded to the panel, kernel.cols]`).
+    /// Multiplies packed rows with `b.count` packed column panels. Panel `i` of the result, `[rows padded to the panel,
+    /// kernel.cols]`, stands behind panel `i − 1` in `c`.
+    ///
+    /// Runs along `k` are the outermost loop: a block of the rows and of the columns stays in cache while they meet.
     ///
     /// # Panics
     /// If a slice is too short for the shapes.
     #[expect(unsafe_code, reason = "the kernels work on raw panels; the lengths are checked here")]
-    pub(crate) fn panel_product(
+    pub(crate) fn product(
         &self,
-        a: &[T],
-        b: &[T],
-        num_rows: usize,
+        a: PackedRows<'_, T>,
+        b: ColumnPanels<'_, T>,
         padded_k: usize,
         c: &mut [f32],
         accumulate: bool,
     ) {
-        let row_panels = num_rows.div_ceil(self.rows);
-        assert!(a.len() >= row_panels * self.rows * padded_k, "packed rows are too short");
-        assert!(b.len() >= self.cols * padded_k, "packed columns are too short");
-        assert!(c.len() >= row_panels * self.rows * self.cols, "the result is too short");
-        let mut k_start = 0;
-        while k_start < padded_k {
+        let row_panels = a.rows.div_ceil(self.rows);
+        let c_stride = row_panels * self.rows * self.cols;
+        assert!(b.count > 0 && b.stride >= self.cols * padded_k, "column panels overlap");
+        assert!(a.panels.len() >= row_panels * self.rows * padded_k, "packed rows are too short");
+        assert!(
+            b.panels.len() >= (b.count - 1) * b.stride + self.cols * padded_k,
+            "packed columns are too short"
+        );
+        assert!(c.len() >= b.count * c_stride, "the result is too short");
+        for k_start in (0..padded_k).step_by(self.k_block) {
             let k = self.k_block.min(padded_k - k_start);
-            for panel_idx in 0..row_panels {
-                let rows = self.rows.min(num_rows - panel_idx * self.rows);
-                // SAFETY: the asserts above cover every offset; `session` has called `enter`.
-                unsafe {
-                    (self.tile)(
-                        a.as_ptr().add(panel_idx * self.rows * padded_k + k_start * self.rows),
-                        b.as_ptr().add(k_start * self.cols),
-                        k,
-                        c.as_mut_ptr().add(panel_idx * self.rows * self.cols),
-                        rows,
-                        accumulate || k_start > 0,
-                    );
+            for col_panel in 0..b.count {
+                for row_panel in 0..row_panels {
+                    let rows = self.rows.min(a.rows - row_panel * self.rows);
+                    let a_start = row_panel * self.rows * padded_k + k_start * self.rows;
+                    let b_start = col_panel * b.stride + k_start * self.cols;
+                    let c_start = col_panel * c_stride + row_panel * self.rows * self.cols;
+                    // SAFETY: the asserts above cover every offset; `session` has called `enter`.
+                    unsafe {
+                        (self.tile)(
+                            a.panels.as_ptr().add(a_start),
+                            b.panels.as_ptr().add(b_start),
+                            k,
+                            c.as_mut_ptr().add(c_start),
+                            rows,
+                            accumulate || k_start > 0,
+                        );
+                    }
                 }
             }
-            k_start += k;
         }
     }
+}
+
+/// Rows in row panels of a kernel.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedRows<'a, T> {
+    pub(crate) panels: &'a [T],
+    pub(crate) rows: usize,
+}
+
+/// Columns in column panels of a kernel, `stride` elements from one to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct ColumnPanels<'a, T> {
+    pub(crate) panels: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
 }
 
 /// `enter` and `leave` of kernels without a thread state.
@@ -158,7 +185,9 @@ pub(crate) mod tests {
         pack::pack_rows(&b, k, k, kernel.cols, kernel.col_group, &mut packed_b);
         let mut c = vec![f32::NAN; m.next_multiple_of(kernel.rows) * kernel.cols];
         kernel.session(|| {
-            kernel.panel_product(&packed_a, &packed_b, m, padded_k, &mut c, false);
+            let a = PackedRows { panels: &packed_a, rows: m };
+            let b = ColumnPanels { panels: &packed_b, stride: packed_b.len(), count: 1 };
+            kernel.product(a, b, padded_k, &mut c, false);
         });
         for row in 0..m {
             for col in 0..kernel.cols {

@@ -46,11 +46,10 @@ fn pack_groups<T: Element, const GROUP: usize>(
     for block_start in (0..whole).step_by(BLOCK) {
         let block_end = whole.min(block_start + BLOCK);
         for row in 0..rows {
-            let values = &source[row * stride + block_start * GROUP..][..(block_end - block_start) * GROUP];
+            let values =
+                &source[row * stride + block_start * GROUP..][..(block_end - block_start) * GROUP];
             let target = &mut panel[(block_start * width + row) * GROUP..];
-            for (from, to) in
-                values.chunks_exact(GROUP).zip(target.chunks_mut(width * GROUP))
-            {
+            for (from, to) in values.chunks_exact(GROUP).zip(target.chunks_mut(width * GROUP)) {
                 to[..GROUP].copy_from_slice(from);
             }
         }

@@ -210,7 +210,10 @@ fn to_rgb(image: DynamicImage) -> Rgb {
         }
         DynamicImage::ImageRgba16(buffer) => {
             let (values, _) = buffer.as_raw().as_chunks::<4>();
-            values.iter().flat_map(|[r, g, b, _]| [r, g, b].map(|value| (value >> 8) as u8)).collect()
+            values
+                .iter()
+                .flat_map(|[r, g, b, _]| [r, g, b].map(|value| (value >> 8) as u8))
+                .collect()
         }
         other => other.into_rgb8().into_raw(),
     };

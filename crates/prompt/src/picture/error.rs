@@ -9,7 +9,9 @@ use std::io;
 #[non_exhaustive]
 pub enum ImageError {
     /// No file at the path.
-    #[error("image file `{name}` does not exist; check the path (relative paths start at the folder of the input file)")]
+    #[error(
+        "image file `{name}` does not exist; check the path (relative paths start at the folder of the input file)"
+    )]
     Missing {
         /// Path as it was looked up.
         name: String,
@@ -29,7 +31,9 @@ pub enum ImageError {
         name: String,
     },
     /// A picture in a format that is not read.
-    #[error("`{name}` is in the format `{format}`, which is not supported; convert it to JPEG, PNG, WebP, GIF or BMP")]
+    #[error(
+        "`{name}` is in the format `{format}`, which is not supported; convert it to JPEG, PNG, WebP, GIF or BMP"
+    )]
     UnsupportedFormat {
         /// Path or label.
         name: String,

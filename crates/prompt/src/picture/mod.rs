@@ -3,6 +3,15 @@
 //! `decode` reads files, `smart_resize` chooses the size, `resample` changes it, `patches` puts the pixels into the order of the
 //! vision tower. Nothing here knows a conversation or a token.
 
+#![expect(
+    clippy::inline_always,
+    reason = "inner loops must become part of the function that `pulp` compiles for the machine's vectors"
+)]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over fixed sizes by index are the form that becomes vector code"
+)]
+
 mod decode;
 mod error;
 mod jpeg;

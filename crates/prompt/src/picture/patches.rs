@@ -19,6 +19,7 @@ const CHANNELS: usize = 3;
 
 /// Sizes of a patch and of the block of patches that becomes one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names of the image processor's settings")]
 pub(crate) struct PatchShape {
     pub(crate) patch_size: usize,
     pub(crate) merge_size: usize,
@@ -225,7 +226,8 @@ mod tests {
         assert_eq!(visual.grid, [2, 2, 4]);
         let mut rows = vec![0.0; 16 * visual.row_len()];
         visual.write_rows(0..16, &mut rows);
-        assert_eq!([rows[0], rows[4], rows[8 * 24], rows[8 * 24 + 4]], [0.0, 1.0, 2.0, 2.0]);
+        let firsts = [0, 4, 8 * 24, 8 * 24 + 4].map(|at| rows[at] as u8);
+        assert_eq!(firsts, [0, 1, 2, 2]);
     }
 
     #[test]

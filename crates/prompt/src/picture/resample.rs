@@ -1,9 +1,9 @@
-//! Antialiased bicubic resizing of 8-bit pictures, in the fixed-point arithmetic of PyTorch.
+//! Antialiased bicubic resizing of 8-bit pictures, in the fixed-point arithmetic of `PyTorch`.
 //!
 //! One filter, one pixel type; no cropping, no color management.
 //!
 //! # Source
-//! PyTorch, `aten/src/ATen/native/cpu/UpSampleKernel.cpp`: weights in double precision, rounded to 16-bit integers whose common
+//! `PyTorch`, `aten/src/ATen/native/cpu/UpSampleKernel.cpp`: weights in double precision, rounded to 16-bit integers whose common
 //! precision depends on the largest weight; a horizontal pass, 8-bit results, a vertical pass.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -20,7 +20,7 @@ const SQUARE: usize = 8;
 const BLOCK: usize = 64;
 /// Rows of one task of the vertical pass.
 const ROWS_PER_TASK: usize = 16;
-/// Sharpness of the cubic filter; Pillow and PyTorch with antialias use -0.5.
+/// Sharpness of the cubic filter; Pillow and `PyTorch` with antialias use -0.5.
 const CUBIC_A: f64 = -0.5;
 /// Half the filter's width at scale 1.
 const CUBIC_RADIUS: f64 = 2.0;
@@ -137,13 +137,15 @@ fn horizontal(pixels: &[u8], width: usize, height: usize, new_width: usize) -> V
     let (row_bytes, new_row_bytes) = (width * CHANNELS, new_width * CHANNELS);
     let mut out = vec![0u8; new_row_bytes * height];
     let arch = Arch::new();
-    out.par_chunks_mut(new_row_bytes * BAND).zip(pixels.par_chunks(row_bytes * BAND)).for_each_init(
-        || (vec![0u8; row_bytes * BAND], vec![0u8; new_row_bytes * BAND]),
-        |(band, new_band), (out, rows)| {
-            let taps = &taps;
-            arch.dispatch(HorizontalTask { rows, row_bytes, band, new_band, out, taps });
-        },
-    );
+    out.par_chunks_mut(new_row_bytes * BAND)
+        .zip(pixels.par_chunks(row_bytes * BAND))
+        .for_each_init(
+            || (vec![0u8; row_bytes * BAND], vec![0u8; new_row_bytes * BAND]),
+            |(band, new_band), (out, rows)| {
+                let taps = &taps;
+                arch.dispatch(HorizontalTask { rows, row_bytes, band, new_band, out, taps });
+            },
+        );
     out
 }
 

@@ -90,13 +90,18 @@ impl Pictures {
             let fault = |reason: &str| RowError::Part { message, part, reason: reason.to_owned() };
             check_fields(raw).map_err(|reason| RowError::Part { message, part, reason })?;
             match raw.kind.as_str() {
-                "text" => raw.text.clone().map(Part::Text).ok_or_else(|| fault("`text` is missing")),
+                "text" => {
+                    raw.text.clone().map(Part::Text).ok_or_else(|| fault("`text` is missing"))
+                }
                 "image" => match &raw.image {
                     None => Ok(waiting.next_image()),
-                    Some(written) => self.image(written, label).map(|image| Part::Image(Arc::new(image))),
+                    Some(written) => {
+                        self.image(written, label).map(|image| Part::Image(Arc::new(image)))
+                    }
                 },
                 "image_url" => {
-                    let url = raw.image_url.as_ref().ok_or_else(|| fault("`image_url` is missing"))?;
+                    let url =
+                        raw.image_url.as_ref().ok_or_else(|| fault("`image_url` is missing"))?;
                     self.image(&url.url, label).map(|image| Part::Image(Arc::new(image)))
                 }
                 "video" => match (&raw.video, raw.fps) {
@@ -188,7 +193,9 @@ fn count_places(messages: &[(String, RawContent)]) -> (usize, usize) {
                     parts.iter().filter(|part| open("image", part) && part.image.is_none()).count();
                 places.1 += parts
                     .iter()
-                    .filter(|part| open("video", part) && part.video.is_none() && part.fps.is_none())
+                    .filter(|part| {
+                        open("video", part) && part.video.is_none() && part.fps.is_none()
+                    })
                     .count();
             }
         }
@@ -248,8 +255,9 @@ fn check_fields(part: &RawPart) -> Result<(), String> {
 /// Content of `data:[type];base64,CONTENT`, without the scheme.
 fn data_url(rest: &str, label: String) -> Result<ImageSource, RowError> {
     let fault = |reason: String| RowError::DataUrl { label: label.clone(), reason };
-    let (kind, content) =
-        rest.split_once(',').ok_or_else(|| fault("it has no comma before its content".to_owned()))?;
+    let (kind, content) = rest
+        .split_once(',')
+        .ok_or_else(|| fault("it has no comma before its content".to_owned()))?;
     if !kind.ends_with(";base64") {
         return Err(fault("its type does not end in `;base64`".to_owned()));
     }

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor, value};
 use serde::Deserialize as DeriveDeserialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor, value};
 
 use super::content::RawContent;
 
@@ -95,11 +95,13 @@ impl<'de> Deserialize<'de> for RawFrames {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawFrames, A::Error> {
-                Deserialize::deserialize(value::SeqAccessDeserializer::new(list)).map(RawFrames::List)
+                Deserialize::deserialize(value::SeqAccessDeserializer::new(list))
+                    .map(RawFrames::List)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawFrames, A::Error> {
-                Deserialize::deserialize(value::MapAccessDeserializer::new(map)).map(RawFrames::Video)
+                Deserialize::deserialize(value::MapAccessDeserializer::new(map))
+                    .map(RawFrames::Video)
             }
         }
         deserializer.deserialize_any(Frames)
@@ -121,7 +123,8 @@ impl<'de> Deserialize<'de> for RawContent {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawContent, A::Error> {
-                Deserialize::deserialize(value::SeqAccessDeserializer::new(list)).map(RawContent::Parts)
+                Deserialize::deserialize(value::SeqAccessDeserializer::new(list))
+                    .map(RawContent::Parts)
             }
         }
         deserializer.deserialize_any(Content)

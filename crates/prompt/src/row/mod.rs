@@ -52,10 +52,14 @@ pub enum RowError {
         role: String,
     },
     /// The conversation ends with an answer already.
-    #[error("the last of `messages` is from `assistant`; put the answers to score into `responses`")]
+    #[error(
+        "the last of `messages` is from `assistant`; put the answers to score into `responses`"
+    )]
     EndsWithAssistant,
     /// Placeholders and pictures differ in number.
-    #[error("the number of {kind} placeholders is {placeholders}, but the number of {kind}s given is {given}; make them equal")]
+    #[error(
+        "the number of {kind} placeholders is {placeholders}, but the number of {kind}s given is {given}; make them equal"
+    )]
     PictureCount {
         /// `image` or `video`.
         kind: &'static str,
@@ -68,7 +72,9 @@ pub enum RowError {
     #[error("images or videos are given, but no message from `user` that could hold them")]
     NoUserMessage,
     /// A picture on the network.
-    #[error("`{url}` is on the network, and nothing is downloaded; save the file and give its path, or give a data: URL")]
+    #[error(
+        "`{url}` is on the network, and nothing is downloaded; save the file and give its path, or give a data: URL"
+    )]
     RemoteImage {
         /// The address.
         url: String,

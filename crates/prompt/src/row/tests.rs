@@ -38,7 +38,8 @@ fn pictures_without_a_mark_come_before_the_text() {
 
 #[test]
 fn marks_say_where_pictures_stand() {
-    let line = r#"{"images":["a.png","/b.png"],"prompt":"<image>\nand <image>?","responses":["x"]}"#;
+    let line =
+        r#"{"images":["a.png","/b.png"],"prompt":"<image>\nand <image>?","responses":["x"]}"#;
     assert_eq!(shown(line, 0), "[data/a.png]\nand [/b.png]?");
 }
 
@@ -107,10 +108,7 @@ fn malformed_lines_are_refused_with_their_column() {
         malformed(r#"{"prompt":"p","prompt":"q","responses":["x"]}"#),
         "line 7, column 22: duplicate field `prompt`"
     );
-    assert_eq!(
-        malformed(r#"{"prompt":"圖片",5}"#),
-        "line 7, column 16: key must be a string"
-    );
+    assert_eq!(malformed(r#"{"prompt":"圖片",5}"#), "line 7, column 16: key must be a string");
     assert_eq!(malformed(r#"{"prompt":"p""#), "line 7, column 13: EOF while parsing an object");
     assert_eq!(malformed(r#"{"prompt":"p"}"#), "line 7, column 14: missing field `responses`");
     assert_eq!(
@@ -122,7 +120,9 @@ fn malformed_lines_are_refused_with_their_column() {
         "line 7, column 39: invalid type: integer `3`, expected a text or a list of parts"
     );
     assert_eq!(
-        malformed(r#"{"messages":[{"role":"user","content":[{"type":"image","src":"a"}]}],"responses":["x"]}"#),
+        malformed(
+            r#"{"messages":[{"role":"user","content":[{"type":"image","src":"a"}]}],"responses":["x"]}"#
+        ),
         "line 7, column 60: unknown field `src`, expected one of `type`, `text`, `image`, `video`, `fps`, `image_url`"
     );
 }
@@ -158,7 +158,9 @@ fn rows_without_one_clear_question_are_refused() {
         "message 0 has the role `tool`; use `system`, `user` or `assistant`"
     );
     assert_eq!(
-        refusal(r#"{"messages":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],"responses":["x"]}"#),
+        refusal(
+            r#"{"messages":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],"responses":["x"]}"#
+        ),
         "the last of `messages` is from `assistant`; put the answers to score into `responses`"
     );
 }
@@ -174,11 +176,15 @@ fn unmatched_pictures_are_refused_with_both_numbers() {
         "the number of video placeholders is 1, but the number of videos given is 0; make them equal"
     );
     assert_eq!(
-        refusal(r#"{"images":["a","b"],"messages":[{"role":"user","content":[{"type":"image"}]}],"responses":["x"]}"#),
+        refusal(
+            r#"{"images":["a","b"],"messages":[{"role":"user","content":[{"type":"image"}]}],"responses":["x"]}"#
+        ),
         "the number of image placeholders is 1, but the number of images given is 2; make them equal"
     );
     assert_eq!(
-        refusal(r#"{"images":["a"],"messages":[{"role":"system","content":"s"}],"responses":["x"]}"#),
+        refusal(
+            r#"{"images":["a"],"messages":[{"role":"system","content":"s"}],"responses":["x"]}"#
+        ),
         "images or videos are given, but no message from `user` that could hold them"
     );
 }

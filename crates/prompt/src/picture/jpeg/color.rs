@@ -134,7 +134,9 @@ impl WithSimd for Rows<'_> {
                         *pixel = [*gray; CHANNELS];
                     }
                 }
-                Colors::Rgb => convert(pixels, channel(0), channel(1), channel(2), |r, g, b| [r, g, b]),
+                Colors::Rgb => {
+                    convert(pixels, channel(0), channel(1), channel(2), |r, g, b| [r, g, b]);
+                }
                 Colors::YCbCr => convert(pixels, channel(0), channel(1), channel(2), ycbcr_to_rgb),
                 Colors::Cmyk | Colors::Ycck => {
                     let inks = if self.colors == Colors::Cmyk {
@@ -197,7 +199,11 @@ fn upsample(plane: &Plane, how: Upsampling, row: usize, scratch: &mut Scratch) {
     let width = plane.size[0];
     // The nearer row of a channel of half the height, and the one on the other side.
     let near = plane.row(row / 2);
-    let far = if row % 2 == 0 { plane.row((row / 2).saturating_sub(1)) } else { plane.row(row / 2 + 1) };
+    let far = if row.is_multiple_of(2) {
+        plane.row((row / 2).saturating_sub(1))
+    } else {
+        plane.row(row / 2 + 1)
+    };
     let Scratch { row: out, sums } = scratch;
     match how {
         Upsampling::None => {
@@ -214,7 +220,7 @@ fn upsample(plane: &Plane, how: Upsampling, row: usize, scratch: &mut Scratch) {
         }
         Upsampling::High => {
             out.resize(width, 0);
-            let bias = if row % 2 == 0 { 1 } else { 2 };
+            let bias = if row.is_multiple_of(2) { 1 } else { 2 };
             for ((out, near), far) in out.iter_mut().zip(near).zip(far) {
                 *out = ((u16::from(*near) * 3 + u16::from(*far) + bias) >> 2) as u8;
             }

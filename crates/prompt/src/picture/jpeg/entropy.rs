@@ -112,8 +112,9 @@ impl<'a> Bits<'a> {
             if has_ff == 0 {
                 // Bits beyond the last whole byte are written again, unchanged, by the next fill.
                 self.buffer |= word >> self.count;
-                self.at += ((63 - self.count) / 8) as usize;
-                self.count |= 56;
+                let num_bytes = (63 - self.count) / 8;
+                self.at += num_bytes as usize;
+                self.count += num_bytes * 8;
                 return;
             }
         }

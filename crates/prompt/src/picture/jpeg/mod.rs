@@ -152,11 +152,14 @@ impl<'a> Decoder<'a> {
                 0xc4 => self.define_huffman(body)?,
                 0xc0..=0xc2 => self.define_frame(marker, body)?,
                 0xc3 | 0xc5..=0xcf => {
-                    return Err(Fault::Damaged(format!("its JPEG process {marker:#x} is not supported")));
+                    return Err(Fault::Damaged(format!(
+                        "its JPEG process {marker:#x} is not supported"
+                    )));
                 }
                 0xdb => self.define_quantization(body)?,
                 0xdd => {
-                    let interval = body.first_chunk().ok_or_else(|| damaged("a segment is too short"))?;
+                    let interval =
+                        body.first_chunk().ok_or_else(|| damaged("a segment is too short"))?;
                     self.restart_interval = usize::from(u16::from_be_bytes(*interval));
                 }
                 0xe0 => self.colors.jfif |= body.starts_with(b"JFIF\0"),
@@ -239,7 +242,12 @@ impl<'a> Decoder<'a> {
 }
 
 impl Frame {
-    fn new(width: usize, height: usize, progressive: bool, specs: &[[u8; 3]]) -> Result<Self, Fault> {
+    fn new(
+        width: usize,
+        height: usize,
+        progressive: bool,
+        specs: &[[u8; 3]],
+    ) -> Result<Self, Fault> {
         let factors = |spec: &[u8; 3]| [usize::from(spec[1] >> 4), usize::from(spec[1] & 15)];
         let valid = |factor: &usize| (1..=MAX_SAMPLING).contains(factor);
         if !specs.iter().all(|spec| factors(spec).iter().all(valid)) {

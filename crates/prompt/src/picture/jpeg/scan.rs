@@ -22,9 +22,11 @@ struct ScanHeader {
 
 /// One channel of a scan.
 struct Channel {
-    component_idx: usize,
-    dc_idx: usize,
-    ac_idx: usize,
+    /// Index among the frame's channels.
+    component: usize,
+    /// Numbers of its Huffman tables.
+    dc_table: usize,
+    ac_table: usize,
 }
 
 /// Numbers that a scan carries from block to block.
@@ -66,13 +68,13 @@ impl Decoder<'_> {
         let [first, last, bits] = *tail.first_chunk().ok_or_else(wrong)?;
         let mut channels = Vec::with_capacity(count);
         for spec in specs.as_chunks::<2>().0 {
-            let component_idx = frame.components.iter().position(|one| one.id == spec[0]);
+            let component = frame.components.iter().position(|one| one.id == spec[0]);
             let channel = Channel {
-                component_idx: component_idx.ok_or_else(wrong)?,
-                dc_idx: usize::from(spec[1] >> 4),
-                ac_idx: usize::from(spec[1] & 15),
+                component: component.ok_or_else(wrong)?,
+                dc_table: usize::from(spec[1] >> 4),
+                ac_table: usize::from(spec[1] & 15),
             };
-            if channel.dc_idx >= NUM_TABLES || channel.ac_idx >= NUM_TABLES {
+            if channel.dc_table >= NUM_TABLES || channel.ac_table >= NUM_TABLES {
                 return Err(wrong());
             }
             channels.push(channel);
@@ -95,7 +97,7 @@ impl Decoder<'_> {
     fn prepare(&mut self, header: &ScanHeader) -> Result<(), Fault> {
         let frame = self.frame.as_mut().ok_or_else(no_frame)?;
         for channel in &header.channels {
-            let component = &mut frame.components[channel.component_idx];
+            let component = &mut frame.components[channel.component];
             if component.quantization.is_none() {
                 let table = self.quantization.get(component.quantization_idx).copied().flatten();
                 component.quantization =
@@ -118,7 +120,7 @@ impl Decoder<'_> {
         let mut tables = Vec::with_capacity(header.channels.len());
         for channel in &header.channels {
             let missing = || damaged("a Huffman table is missing");
-            let (dc, ac) = (&self.dc_tables[channel.dc_idx], &self.ac_tables[channel.ac_idx]);
+            let (dc, ac) = (&self.dc_tables[channel.dc_table], &self.ac_tables[channel.ac_table]);
             let needs_dc = matches!(kind, Kind::Sequential | Kind::DcFirst);
             let needs_ac = !matches!(kind, Kind::DcFirst | Kind::DcRefine);
             if needs_dc && dc.is_none() || needs_ac && ac.is_none() {
@@ -129,7 +131,7 @@ impl Decoder<'_> {
         let mut reader = BlockReader { header, kind, bits, running: Running::default() };
         let single = <&[Channel; 1]>::try_from(header.channels.as_slice()).ok();
         let units = match single {
-            Some([channel]) => visible_blocks(&frame.components[channel.component_idx]),
+            Some([channel]) => visible_blocks(&frame.components[channel.component]),
             None => frame.mcus,
         };
         for unit in 0..units[0] * units[1] {
@@ -139,7 +141,7 @@ impl Decoder<'_> {
             }
             let (x, y) = (unit % units[0], unit / units[0]);
             for (channel_idx, channel) in header.channels.iter().enumerate() {
-                let component = &mut frame.components[channel.component_idx];
+                let component = &mut frame.components[channel.component];
                 let [across, down] = if single.is_some() { [1, 1] } else { component.sampling };
                 for block in 0..across * down {
                     let column = x * across + block % across;
@@ -230,7 +232,11 @@ impl BlockReader<'_> {
     }
 
     #[inline(always)]
-    fn sequential_ac(&mut self, block: &mut [i16; BLOCK], table: &HuffmanTable) -> Result<(), Fault> {
+    fn sequential_ac(
+        &mut self,
+        block: &mut [i16; BLOCK],
+        table: &HuffmanTable,
+    ) -> Result<(), Fault> {
         let mut index = 1;
         while index < BLOCK {
             let symbol = table.symbol(&mut self.bits)?;
