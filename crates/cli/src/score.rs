@@ -2,12 +2,15 @@
 
 mod file;
 mod item;
+mod lines;
 mod progress;
 mod record;
 mod rows;
+mod settings;
 mod target;
 
 use anyhow::bail;
+use engine::Device;
 use std::path::PathBuf;
 
 use crate::arguments::{ComputeType, DeviceArgs};
@@ -34,7 +37,7 @@ pub(crate) struct Args {
     /// JSONL file of rows, or - for standard input
     #[arg(value_name = "ROWS", conflicts_with_all = ["image", "prompt", "response", "json"])]
     rows: Option<PathBuf>,
-    /// Where the scores go [default: standard output, also as -]
+    /// Where the scores go; FILE.run.json beside it says how they were made [default: standard output, also as -]
     #[arg(short, long, value_name = "FILE", requires = "rows")]
     output: Option<PathBuf>,
     /// Continue an output file that was interrupted; rows that are in it are not scored again
@@ -78,10 +81,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-fn load(args: &Args) -> anyhow::Result<Loaded> {
+fn load(args: &Args, device: &Device) -> anyhow::Result<Loaded> {
     let limits = Limits {
         max_pixels: args.max_pixels,
         max_tokens: args.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
     };
-    Loaded::open(&args.model, &args.device.device()?, args.dtype, limits)
+    Loaded::open(&args.model, device, args.dtype, limits)
 }

@@ -13,6 +13,7 @@
     reason = "loops are compiled for each instruction set, which needs their bodies inlined"
 )]
 
+mod buffers;
 mod device;
 mod math;
 mod matrix;
@@ -26,8 +27,9 @@ pub use matrix::{DType, Element, Matrix};
 pub use ops::activation::{Activation, activate};
 pub use ops::attention::{AttentionLayout, Heads, Segment, Visible, attention};
 pub use ops::embedding::embedding;
-pub use ops::linear::{GatedLinear, Linear, RowSource};
+pub use ops::linear::{GatedLinear, Linear};
 pub use ops::rms_norm::rms_norm;
 pub use ops::rotary::{RotaryTable, rotate};
 pub use ops::rows::{copy_rows, gather_rows};
+pub use ops::weight::RowSource;
 pub use peak::measure_peak;

@@ -43,18 +43,18 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
-/// Sum of `term(i)` for `i` in `0..len`, in lanes and then pairwise over the lanes.
+/// Σ x², in lanes and then pairwise over the lanes.
 #[inline(always)]
-pub(crate) fn lane_sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
-    let whole = len / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += term(start + lane);
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value * value;
         }
     }
-    for i in whole..len {
-        lanes[i - whole] += term(i);
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += value * value;
     }
     fold_lanes(lanes, |a, b| a + b)
 }

@@ -3,6 +3,8 @@
 //! There is no batch dimension, no stride, no view and no broadcasting; which rows belong to which
 //! sequence is said by a layout beside the matrix (see [`crate::AttentionLayout`]).
 
+use crate::buffers::{Buffer, FreeList, Recycled};
+use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
 
 /// Storage type of a matrix or of a weight.
@@ -39,7 +41,7 @@ impl std::fmt::Display for DType {
 }
 
 /// An element type that products take as operands. Sealed: f32 and bf16.
-pub trait Element: Copy + Default + Send + Sync + 'static + private::Sealed {
+pub trait Element: Recycled + bytemuck::Pod + private::Sealed {
     /// The run-time name of the type.
     const DTYPE: DType;
 
@@ -56,13 +58,27 @@ pub trait Element: Copy + Default + Send + Sync + 'static + private::Sealed {
     fn slice_mut(matrix: &mut Matrix) -> Option<&mut [Self]>;
 
     /// A matrix around row-major elements.
-    fn matrix(rows: usize, cols: usize, data: Vec<Self>) -> Matrix;
+    fn matrix(rows: usize, cols: usize, data: Buffer<Self>) -> Matrix;
 }
 
 mod private {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for half::bf16 {}
+}
+
+impl Recycled for f32 {
+    fn free_list() -> &'static FreeList<f32> {
+        static LIST: FreeList<f32> = FreeList::new();
+        &LIST
+    }
+}
+
+impl Recycled for bf16 {
+    fn free_list() -> &'static FreeList<bf16> {
+        static LIST: FreeList<bf16> = FreeList::new();
+        &LIST
+    }
 }
 
 impl Element for f32 {
@@ -92,7 +108,7 @@ impl Element for f32 {
         }
     }
 
-    fn matrix(rows: usize, cols: usize, data: Vec<f32>) -> Matrix {
+    fn matrix(rows: usize, cols: usize, data: Buffer<f32>) -> Matrix {
         Matrix::checked(rows, cols, data.len(), Data::F32(data))
     }
 }
@@ -128,15 +144,15 @@ impl Element for bf16 {
         }
     }
 
-    fn matrix(rows: usize, cols: usize, data: Vec<bf16>) -> Matrix {
+    fn matrix(rows: usize, cols: usize, data: Buffer<bf16>) -> Matrix {
         Matrix::checked(rows, cols, data.len(), Data::Bf16(data))
     }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Data {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
+    F32(Buffer<f32>),
+    Bf16(Buffer<bf16>),
 }
 
 /// A contiguous row-major matrix `[rows, cols]` in host memory.
@@ -151,8 +167,8 @@ impl Matrix {
     /// A matrix of zeros.
     pub fn zeros(rows: usize, cols: usize, dtype: DType) -> Self {
         let data = match dtype {
-            DType::F32 => Data::F32(vec![0.0; rows * cols]),
-            DType::Bf16 => Data::Bf16(vec![bf16::ZERO; rows * cols]),
+            DType::F32 => Data::F32(Buffer::zeroed(rows * cols)),
+            DType::Bf16 => Data::Bf16(Buffer::zeroed(rows * cols)),
         };
         Self { rows, cols, data }
     }
@@ -162,7 +178,12 @@ impl Matrix {
     /// # Panics
     /// If `data.len() != rows * cols`.
     pub fn from_vec<T: Element>(rows: usize, cols: usize, data: Vec<T>) -> Self {
-        T::matrix(rows, cols, data)
+        T::matrix(rows, cols, Buffer::from(data))
+    }
+
+    /// A matrix of unspecified values, for an operation that writes every element.
+    pub(crate) fn unspecified<T: Element>(rows: usize, cols: usize) -> Self {
+        T::matrix(rows, cols, Buffer::unspecified(rows * cols))
     }
 
     fn checked(rows: usize, cols: usize, len: usize, data: Data) -> Self {
@@ -224,7 +245,7 @@ impl Matrix {
     /// All elements as f32, row-major (a copy).
     pub fn to_f32(&self) -> Vec<f32> {
         match &self.data {
-            Data::F32(data) => data.clone(),
+            Data::F32(data) => data.to_vec(),
             Data::Bf16(data) => data.iter().map(|&value| Element::to_f32(value)).collect(),
         }
     }
@@ -233,14 +254,31 @@ impl Matrix {
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Self {
         match (&self.data, dtype) {
-            (Data::F32(data), DType::Bf16) => {
-                let data = data.iter().map(|&value| <bf16 as Element>::from_f32(value)).collect();
-                Self { rows: self.rows, cols: self.cols, data: Data::Bf16(data) }
-            }
-            (Data::Bf16(_), DType::F32) => {
-                Self { rows: self.rows, cols: self.cols, data: Data::F32(self.to_f32()) }
-            }
+            (Data::F32(data), DType::Bf16) => self.converted::<f32, bf16>(data),
+            (Data::Bf16(data), DType::F32) => self.converted::<bf16, f32>(data),
             _ => self.clone(),
+        }
+    }
+
+    fn converted<A: Element, B: Element>(&self, source: &[A]) -> Self {
+        let mut out = Self::unspecified::<B>(self.rows, self.cols);
+        for_each_row(out.as_mut_slice::<B>(), self.cols, &Convert { source, cols: self.cols });
+        out
+    }
+}
+
+/// Rounds or widens each element.
+struct Convert<'a, A> {
+    source: &'a [A],
+    cols: usize,
+}
+
+impl<A: Element, B: Element> RowWork<B> for Convert<'_, A> {
+    #[inline(always)]
+    fn row(&self, row_idx: usize, row: &mut [B]) {
+        let source = &self.source[row_idx * self.cols..][..self.cols];
+        for (to, from) in row.iter_mut().zip(source) {
+            *to = B::from_f32(from.to_f32());
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Splitting rows among threads, and writing disjoint parts of one matrix from several.
+//! Splitting rows among threads, compiling loops for each instruction set, and writing disjoint parts of one
+//! matrix from several threads.
 //!
-//! Element-wise loops are plain Rust, compiled for each instruction set that the machine may have (`pulp`
-//! picks one at run time). NUMERICS: they contain no fused multiply-add and sum in lanes of fixed width, so
-//! every instruction set gives the same bits.
+//! Element-wise loops are plain Rust, compiled for each instruction set that the machine may have (`pulp` picks one at
+//! run time). They are methods of structs marked `inline(always)`: a closure would be compiled apart, for the oldest
+//! processor. NUMERICS: they contain no fused multiply-add and sum in lanes of fixed width, so every instruction set
+//! gives the same bits.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Elements that a thread takes at a time.
@@ -12,23 +15,58 @@ const CHUNK: usize = 16 * 1024;
 /// Width of the lanes of every reduction.
 pub(crate) const LANES: usize = 16;
 
-/// Calls `work(row_idx, row)` for every row of `data`, which is `[rows, cols]`.
-pub(crate) fn for_each_row<T: Send>(
-    data: &mut [T],
-    cols: usize,
-    work: impl Fn(usize, &mut [T]) + Sync,
-) {
+/// A loop to be compiled for each instruction set. Implementations mark `run`, and all that it calls, `inline(always)`.
+pub(crate) trait Vectorized {
+    fn run(self);
+}
+
+/// Runs a loop with the best instructions that the machine has.
+pub(crate) fn vectorized(work: impl Vectorized) {
+    struct Adapter<W>(W);
+
+    impl<W: Vectorized> WithSimd for Adapter<W> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _simd: S) {
+            self.0.run();
+        }
+    }
+
+    Arch::new().dispatch(Adapter(work));
+}
+
+/// What is done to each row of a matrix. Implementations mark `row`, and all that it calls, `inline(always)`.
+pub(crate) trait RowWork<T>: Sync {
+    fn row(&self, row_idx: usize, row: &mut [T]);
+}
+
+/// Does `work` on every row of `data`, which is `[rows, cols]`, on all threads.
+pub(crate) fn for_each_row<T: Send>(data: &mut [T], cols: usize, work: &impl RowWork<T>) {
     if cols == 0 {
         return;
     }
     let rows_per_chunk = (CHUNK / cols).max(1);
     data.par_chunks_mut(rows_per_chunk * cols).enumerate().for_each(|(chunk_idx, chunk)| {
-        pulp::Arch::new().dispatch(|| {
-            for (i, row) in chunk.chunks_exact_mut(cols).enumerate() {
-                work(chunk_idx * rows_per_chunk + i, row);
-            }
-        });
+        let first = chunk_idx * rows_per_chunk;
+        vectorized(Chunk { first, rows: chunk, cols, work });
     });
+}
+
+struct Chunk<'a, T, W> {
+    first: usize,
+    rows: &'a mut [T],
+    cols: usize,
+    work: &'a W,
+}
+
+impl<T, W: RowWork<T>> Vectorized for Chunk<'_, T, W> {
+    #[inline(always)]
+    fn run(self) {
+        for (i, row) in self.rows.chunks_exact_mut(self.cols).enumerate() {
+            self.work.row(self.first + i, row);
+        }
+    }
 }
 
 /// A row-major matrix that tasks on several threads write to, each its own rows and columns.

@@ -38,11 +38,12 @@ fn peak<T: Element>(device: &Device, cpu: &Cpu, kernel: &'static Kernel<T>) -> f
 /// Seconds in which every thread does `REPEATS` products of one panel by one panel.
 fn run_once<T: Element>(cpu: &Cpu, kernel: &Kernel<T>) -> f64 {
     let seconds = (0..cpu.num_threads()).into_par_iter().with_max_len(1).map(|_| {
-        let mut a = Aligned::zeroed(kernel.rows * K);
-        let mut b = Aligned::zeroed(kernel.cols * K);
-        let mut c = Aligned::zeroed(kernel.rows * kernel.cols);
+        let mut a = Aligned::unspecified(kernel.rows * K);
+        let mut b = Aligned::unspecified(kernel.cols * K);
+        let mut c = Aligned::unspecified(kernel.rows * kernel.cols);
         a.fill(T::from_f32(0.5));
         b.fill(T::from_f32(0.25));
+        c.fill(0.0);
         let a = PackedRows { panels: &a, rows: kernel.rows };
         let b = ColumnPanels { panels: &b, stride: kernel.cols * K, count: 1 };
         kernel.session(|| {

@@ -17,7 +17,7 @@ fn noise(rows: usize, cols: usize, seed: u32) -> Matrix {
 
 fn for_every_tier_and_type(check: impl Fn(&Device, DType, f64)) {
     for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
-        let device = Device::cpu_with_tier(tier, Some(2)).unwrap();
+        let device = Device::cpu_with_tier(tier, Some(2)).expect("an available tier");
         check(&device, DType::F32, 1e-5);
         // One rounding of the result, and of the attention weights.
         check(&device, DType::Bf16, 1.0 / 100.0);

@@ -1,15 +1,17 @@
 //! A file of rows: encoded ahead, scored in batches by token budget, written in order.
 
 use anyhow::Context;
-use model::ScoreError;
+use prompt::Encoded;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::Args;
 use super::progress::Progress;
-use super::record::{Failed, Record, Scored};
-use super::rows::{Prepared, Source};
-use super::target::{Settings, Target};
+use super::record::{Failed, Record, Scored, refusal};
+use super::rows::{Prepared, Refusal, Source};
+use super::settings::Settings;
+use super::target::{Existing, Plan, Target};
 use crate::loaded::Loaded;
 use crate::output::Outcome;
 
@@ -17,35 +19,43 @@ use crate::output::Outcome;
 const ROWS_AHEAD: usize = 16;
 /// Rows are scored together until they have this many tokens: enough to fill the products, few enough to write often.
 const BATCH_TOKENS: usize = 4096;
-/// Failed ids that are listed at the end; all of them are in the output.
-const LISTED_IDS: usize = 50;
+/// Failed rows that are told of one by one; all of them are in the output.
+const LISTED_ROWS: usize = 50;
 
 pub(super) fn run(args: &Args, input: &Path) -> anyhow::Result<Outcome> {
-    let name = input.display();
-    let source = Source::open(input).with_context(|| format!("cannot read `{name}`"))?;
+    let source = Source::open(input)?;
+    let existing = match (args.resume, args.overwrite) {
+        (true, _) => Existing::Resume,
+        (_, true) => Existing::Overwrite,
+        _ => Existing::Refuse,
+    };
+    let plan = Plan::new(args.output.as_deref(), input, existing)?;
     let device = args.device.device()?;
-    let loaded = super::load(args)?;
-    let mut target = open_target(args, &loaded, &device)?;
+    let loaded = Arc::new(super::load(args, &device)?);
+    let mut target = plan.open(&settings(args, &loaded, &device, &source))?;
     let done = std::mem::take(&mut target.done);
-    let progress = Progress::new(source.num_rows, done.len() as u64);
-    let mut run = Run { loaded: &loaded, target, progress, input: name.to_string(), failed: Vec::new() };
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(ROWS_AHEAD);
-        let processor = &loaded.processor;
-        let reader = scope.spawn(move || source.send_all(processor, &device, &done, &sender));
-        let scored = run.score_all(receiver);
-        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.with_context(|| format!("`{name}`"))?;
-        scored
-    })?;
+    let num_rows = source.mark.as_ref().map(|mark| mark.rows);
+    let mut run = Run {
+        loaded: Arc::clone(&loaded),
+        target,
+        progress: Progress::new(num_rows, done.len() as u64),
+        input: source.name.clone(),
+        failed: done.iter().filter(|row| row.is_failed()).map(|row| row.id.clone()).collect(),
+        told: 0,
+    };
+    let (sender, receiver) = sync_channel(ROWS_AHEAD);
+    let reader = std::thread::Builder::new()
+        .name("rows".to_owned())
+        .spawn(move || source.send_all(&loaded.processor, &device, &done, &sender))
+        .context("cannot start a thread")?;
+    // When the scores cannot be written, nobody waits for the reader: it may wait itself, for rows that never come.
+    run.score_all(receiver)?;
+    reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     Ok(run.finish())
 }
 
-fn open_target(args: &Args, loaded: &Loaded, device: &engine::Device) -> anyhow::Result<Target> {
-    let Some(path) = args.output.as_deref().filter(|path| *path != Path::new("-")) else {
-        return Ok(Target::stdout());
-    };
-    let settings = Settings {
+fn settings(args: &Args, loaded: &Loaded, device: &engine::Device, source: &Source) -> Settings {
+    Settings {
         basereward: env!("CARGO_PKG_VERSION").to_owned(),
         model: args.model.display().to_string(),
         fingerprint: loaded.fingerprint.clone(),
@@ -53,24 +63,28 @@ fn open_target(args: &Args, loaded: &Loaded, device: &engine::Device) -> anyhow:
         tier: device.as_cpu().tier().name().to_owned(),
         max_pixels: args.max_pixels,
         max_tokens: args.max_tokens,
-    };
-    Target::file(path, &settings, args.resume, args.overwrite)
+        input: source.mark.clone(),
+    }
 }
 
 /// One pass over the rows.
-struct Run<'a> {
-    loaded: &'a Loaded,
+struct Run {
+    loaded: Arc<Loaded>,
     target: Target,
     progress: Progress,
     input: String,
+    /// Ids of all rows of the output that have no scores.
     failed: Vec<String>,
+    /// Rows of this pass that stderr has a sentence about.
+    told: usize,
 }
 
-impl Run<'_> {
+impl Run {
+    #[expect(clippy::needless_pass_by_value, reason = "dropping the receiver is what tells the reader to stop")]
     fn score_all(&mut self, rows: Receiver<Prepared>) -> anyhow::Result<()> {
         while let Ok(first) = rows.recv() {
+            let mut tokens = num_tokens(&first);
             let mut batch = vec![first];
-            let mut tokens = num_tokens(&batch[0]);
             // Whoever is ready comes along; scores do not depend on the company.
             while tokens < BATCH_TOKENS {
                 let Ok(next) = rows.try_recv() else { break };
@@ -79,72 +93,74 @@ impl Run<'_> {
             }
             let count = batch.len() as u64;
             let lines: String = self.score_batch(batch).iter().map(Record::line).collect();
-            self.target.write(&lines).context("cannot write the scores")?;
+            self.target.write(&lines)?;
             self.progress.add(count);
         }
         Ok(())
     }
 
-    fn score_batch(&mut self, mut batch: Vec<Prepared>) -> Vec<Record> {
-        let scores = loop {
-            let conversations: Vec<_> =
-                batch.iter().filter_map(|row| row.conversations.as_ref().ok()).flatten().collect();
-            match self.loaded.model.score(&conversations) {
-                Ok(scores) => break scores,
-                Err(error) => refuse(&mut batch, &error),
+    fn score_batch(&mut self, batch: Vec<Prepared>) -> Vec<Record> {
+        let scores = self.scores(&batch);
+        batch.into_iter().zip(scores).map(|(row, scores)| self.record(row, scores)).collect()
+    }
+
+    /// The model's answer to each row; none of a row that was refused before.
+    fn scores(&self, batch: &[Prepared]) -> Vec<Result<Vec<f32>, String>> {
+        let model = &self.loaded.model;
+        let together: Vec<&Encoded> = batch.iter().flat_map(encoded).collect();
+        if let Ok(scores) = model.score(&together) {
+            let mut scores = scores.into_iter();
+            return batch.iter().map(|row| Ok(scores.by_ref().take(encoded(row).len()).collect())).collect();
+        }
+        // A row that the model refuses must not cost the others their scores, which alone have the same bits.
+        let alone = |row| model.score(&encoded(row).iter().collect::<Vec<_>>());
+        batch.iter().map(|row| alone(row).map_err(|error| refusal(&error))).collect()
+    }
+
+    fn record(&mut self, row: Prepared, scores: Result<Vec<f32>, String>) -> Record {
+        let Prepared { line, id, conversations } = row;
+        let refused = match (conversations, scores) {
+            (Ok(conversations), Ok(scores)) => {
+                return Record::Scored(Scored::new(id, scores, &conversations));
             }
+            (Err(refused), _) => refused,
+            (Ok(_), Err(reason)) => Refusal::Row(reason),
         };
-        let mut scores = scores.into_iter();
-        batch
-            .into_iter()
-            .map(|row| match row.conversations {
-                Ok(conversations) => {
-                    let scores = scores.by_ref().take(conversations.len()).collect();
-                    Record::Scored(Scored::new(row.id, scores, &conversations))
-                }
-                Err(error) => {
-                    let sentence = format!("{}, line {}, row `{}`: {error}", self.input, row.line, row.id);
-                    self.progress.say(&sentence);
-                    self.failed.push(row.id.clone());
-                    Record::Failed(Failed { id: row.id, error })
-                }
-            })
-            .collect()
+        let (place, error) = match refused {
+            Refusal::Line(error) => (self.input.clone(), error),
+            Refusal::Row(error) => (format!("{}, line {line}, row `{id}`", self.input), error),
+        };
+        if self.told < LISTED_ROWS {
+            self.progress.say(&format!("{place}: {error}"));
+        } else if self.told == LISTED_ROWS {
+            self.progress.say("more rows cannot be scored; why, is in the output");
+        }
+        self.told += 1;
+        self.failed.push(id.clone());
+        Record::Failed(Failed { id, error })
     }
 
     fn finish(self) -> Outcome {
-        let (rows, seconds) = self.progress.finish();
-        let rate = rows as f64 / seconds.max(1e-9);
-        self.progress.say(&format!("{rows} rows in {seconds:.1} s ({rate:.2} rows/s)"));
+        let summary = self.progress.finish();
+        self.progress.say(&summary);
         if self.failed.is_empty() {
             return Outcome::Fine;
         }
-        let mut ids = self.failed.iter().take(LISTED_IDS).cloned().collect::<Vec<_>>().join(", ");
-        if self.failed.len() > LISTED_IDS {
-            ids += &format!(" and {} more", self.failed.len() - LISTED_IDS);
-        }
         let count = self.failed.len();
-        self.progress.say(&format!(
-            "{count} of them could not be scored; their output rows have an `error`: {ids}"
-        ));
+        let mut ids = self.failed.iter().take(LISTED_ROWS).cloned().collect::<Vec<_>>().join(", ");
+        if count > LISTED_ROWS {
+            ids += &format!(" and {} more", count - LISTED_ROWS);
+        }
+        let rows = if count == 1 { "row" } else { "rows" };
+        self.progress.say(&format!("{count} {rows} could not be scored and have an `error` instead: {ids}"));
         Outcome::CheckFailed
     }
 }
 
-fn num_tokens(row: &Prepared) -> usize {
-    row.conversations.as_ref().map_or(0, |all| all.iter().map(prompt::Encoded::len).sum())
+fn encoded(row: &Prepared) -> &[Encoded] {
+    row.conversations.as_deref().unwrap_or_default()
 }
 
-/// Takes the row that the model refused out of the batch's conversations.
-fn refuse(batch: &mut [Prepared], error: &ScoreError) {
-    let mut left = error.index();
-    for row in batch {
-        let count = row.conversations.as_ref().map_or(0, Vec::len);
-        if left < count {
-            row.conversations = Err(format!("response {left}: {error}"));
-            return;
-        }
-        left -= count;
-    }
-    unreachable!("the model names a conversation that it was given");
+fn num_tokens(row: &Prepared) -> usize {
+    encoded(row).iter().map(Encoded::len).sum()
 }

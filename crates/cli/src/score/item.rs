@@ -1,11 +1,11 @@
 //! One item from the command line.
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use prompt::{Encoded, ImageSource, Row};
 use std::fmt::Write;
 
 use super::Args;
-use super::record::{Record, Scored};
+use super::record::{Record, Scored, refusal};
 use crate::output::{Outcome, print};
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -16,9 +16,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let images = args.image.iter().cloned().map(ImageSource::Path).collect();
     let row = Row::new("item", images, prompt, args.response.clone());
     let conversations = row.conversations()?;
-    let loaded = super::load(args)?;
+    let loaded = super::load(args, &args.device.device()?)?;
     let encoded = loaded.processor.encode_all(&conversations)?;
-    let scores = loaded.model.score(&encoded.iter().collect::<Vec<_>>())?;
+    let scores = loaded.model.score(&encoded.iter().collect::<Vec<_>>());
+    let scores = scores.map_err(|error| anyhow!(refusal(&error)))?;
     let record = Scored::new("item".to_owned(), scores, &encoded);
     let text =
         if args.json { Record::Scored(record).line() } else { table(&record, &args.response, &encoded) };
@@ -32,7 +33,8 @@ fn table(record: &Scored, responses: &[String], conversations: &[Encoded]) -> St
     let mut text = String::from("       reward  tokens  response\n");
     for ((score, conversation), response) in record.scores.iter().zip(conversations).zip(responses) {
         let mark = if *score >= best && responses.len() > 1 { '*' } else { ' ' };
-        let line = response.replace('\n', " ");
+        // Line ends would break the table, and other control characters could move the cursor.
+        let line = response.replace(char::is_control, " ");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{mark} {score:>11}  {:>6}  {line}", conversation.len());
     }

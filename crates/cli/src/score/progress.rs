@@ -48,7 +48,8 @@ impl Progress {
             let position = self.skipped + self.done;
             complain(&match self.total {
                 Some(total) => {
-                    let left = (total - position) as f64 / rate;
+                    // The file may have grown since its rows were counted.
+                    let left = total.saturating_sub(position) as f64 / rate;
                     format!("{position}/{total} rows, {rate:.2} rows/s, {left:.0} s left")
                 }
                 None => format!("{position} rows, {rate:.2} rows/s"),
@@ -61,9 +62,18 @@ impl Progress {
         self.bar.suspend(|| complain(sentence));
     }
 
-    /// Removes the bar; rows and seconds of this run.
-    pub(super) fn finish(&self) -> (u64, f64) {
+    /// Removes the bar; a sentence about the whole run.
+    pub(super) fn finish(&self) -> String {
         self.bar.finish_and_clear();
-        (self.done, self.start.elapsed().as_secs_f64())
+        let (rows, seconds) = (self.done, self.start.elapsed().as_secs_f64());
+        let before = match self.skipped {
+            0 => String::new(),
+            skipped => format!(" ({skipped} were there before)"),
+        };
+        match rows {
+            0 if self.skipped > 0 => format!("nothing left to score: all {} rows are there", self.skipped),
+            1 => format!("1 row in {seconds:.1} s{before}"),
+            _ => format!("{rows} rows in {seconds:.1} s{before}, {:.2} rows/s", rows as f64 / seconds.max(1e-9)),
+        }
     }
 }

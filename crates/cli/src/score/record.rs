@@ -1,5 +1,6 @@
 //! The output row.
 
+use model::ScoreError;
 use prompt::Encoded;
 use serde::Serialize;
 
@@ -47,5 +48,13 @@ impl Record {
         let mut line = serde_json::to_string(self).expect("a record has nothing that JSON lacks");
         line.push('\n');
         line
+    }
+}
+
+/// Why the model refuses a row, when it was given the conversations of that row alone.
+pub(super) fn refusal(error: &ScoreError) -> String {
+    match error {
+        ScoreError::NotFinite { index, .. } => format!("response {index}: {error}"),
+        ScoreError::TooLong { .. } | ScoreError::UnknownToken { .. } => error.to_string(),
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::math;
 use crate::matrix::Matrix;
-use crate::parallel::for_each_row;
 
 /// The activations that reward heads use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +18,11 @@ pub enum Activation {
     Gelu,
 }
 
-/// Applies the activation to every element of an f32 matrix.
+/// Applies the activation to every element of an f32 matrix. Heads are small: this is a plain loop on one thread.
 ///
 /// # Panics
 /// If `x` is not f32.
 pub fn activate(x: &mut Matrix, activation: Activation) {
-    let cols = x.cols();
     let apply = match activation {
         Activation::Identity => return,
         Activation::Relu => |x: f32| x.max(0.0),
@@ -32,9 +30,7 @@ pub fn activate(x: &mut Matrix, activation: Activation) {
         Activation::Tanh => f32::tanh,
         Activation::Gelu => math::gelu,
     };
-    for_each_row(x.as_mut_slice::<f32>(), cols, |_, row| {
-        for value in row {
-            *value = apply(*value);
-        }
-    });
+    for value in x.as_mut_slice::<f32>() {
+        *value = apply(*value);
+    }
 }

@@ -1,7 +1,7 @@
 //! Looking up rows of an embedding table.
 
 use crate::matrix::{DType, Element, Matrix};
-use crate::parallel::for_each_row;
+use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
 
 /// `y[i] = table[ids[i]]`, widened to f32.
@@ -20,13 +20,23 @@ pub fn embedding(table: &Matrix, ids: &[u32]) -> Matrix {
 
 fn lookup<T: Element>(table: &Matrix, ids: &[u32]) -> Matrix {
     let cols = table.cols();
-    let source = table.as_slice::<T>();
-    let mut out = vec![0.0_f32; ids.len() * cols];
-    for_each_row(&mut out, cols, |row, out| {
-        let values = &source[ids[row] as usize * cols..][..cols];
-        for (to, from) in out.iter_mut().zip(values) {
+    let mut out = Matrix::unspecified::<f32>(ids.len(), cols);
+    let work = Lookup { table: table.as_slice::<T>(), ids };
+    for_each_row(out.as_mut_slice::<f32>(), cols, &work);
+    out
+}
+
+struct Lookup<'a, T> {
+    table: &'a [T],
+    ids: &'a [u32],
+}
+
+impl<T: Element> RowWork<f32> for Lookup<'_, T> {
+    #[inline(always)]
+    fn row(&self, row_idx: usize, row: &mut [f32]) {
+        let values = &self.table[self.ids[row_idx] as usize * row.len()..][..row.len()];
+        for (to, from) in row.iter_mut().zip(values) {
             *to = from.to_f32();
         }
-    });
-    Matrix::from_vec(ids.len(), cols, out)
+    }
 }

@@ -1,138 +1,12 @@
 //! Linear layers: `y = x · Wᵀ + b`, with what follows them folded into the store.
 
-use crate::device::{Cpu, Device};
+use super::weight::{RowSource, Weight};
+use crate::device::Device;
 use crate::math;
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::SharedRows;
-use crate::product::Kernel;
-use crate::product::driver::{PackedWeight, multiply};
+use crate::product::driver::Sink;
 use half::bf16;
-
-/// Rows of a weight as a loader has them, in whatever type the file stores.
-pub trait RowSource: Sync {
-    /// `(rows, cols)`.
-    fn dims(&self) -> (usize, usize);
-    /// Writes one row as f32.
-    fn read_f32(&self, row: usize, out: &mut [f32]);
-    /// Writes one row as bf16.
-    fn read_bf16(&self, row: usize, out: &mut [bf16]);
-}
-
-impl RowSource for Matrix {
-    fn dims(&self) -> (usize, usize) {
-        Matrix::dims(self)
-    }
-
-    fn read_f32(&self, row: usize, out: &mut [f32]) {
-        read_matrix_row(self, row, out);
-    }
-
-    fn read_bf16(&self, row: usize, out: &mut [bf16]) {
-        read_matrix_row(self, row, out);
-    }
-}
-
-fn read_matrix_row<T: Element>(matrix: &Matrix, row: usize, out: &mut [T]) {
-    let range = row * matrix.cols()..(row + 1) * matrix.cols();
-    match matrix.dtype() {
-        DType::F32 => convert(&matrix.as_slice::<f32>()[range], out),
-        DType::Bf16 => convert(&matrix.as_slice::<bf16>()[range], out),
-    }
-}
-
-fn convert<A: Element, B: Element>(from: &[A], to: &mut [B]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = B::from_f32(from.to_f32());
-    }
-}
-
-/// An element type with its kernels and its way to read a [`RowSource`].
-trait Operand: Element {
-    fn kernel(cpu: &Cpu) -> &'static Kernel<Self>;
-    fn read(source: &dyn RowSource, row: usize, out: &mut [Self]);
-}
-
-impl Operand for f32 {
-    fn kernel(cpu: &Cpu) -> &'static Kernel<f32> {
-        cpu.f32_kernel()
-    }
-
-    fn read(source: &dyn RowSource, row: usize, out: &mut [f32]) {
-        source.read_f32(row, out);
-    }
-}
-
-impl Operand for bf16 {
-    fn kernel(cpu: &Cpu) -> &'static Kernel<bf16> {
-        cpu.bf16_kernel()
-    }
-
-    fn read(source: &dyn RowSource, row: usize, out: &mut [bf16]) {
-        source.read_bf16(row, out);
-    }
-}
-
-#[derive(Debug)]
-enum Weight {
-    F32(PackedWeight<f32>),
-    Bf16(PackedWeight<bf16>),
-}
-
-impl Weight {
-    /// Packs `n` columns; `place(i)` says which source and which of its rows column `i` is, if any.
-    fn pack(
-        device: &Device,
-        dtype: DType,
-        sources: &[&dyn RowSource],
-        n: usize,
-        place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
-    ) -> Self {
-        match dtype {
-            DType::F32 => Self::F32(Self::pack_as(device, sources, n, place)),
-            DType::Bf16 => Self::Bf16(Self::pack_as(device, sources, n, place)),
-        }
-    }
-
-    fn pack_as<T: Operand>(
-        device: &Device,
-        sources: &[&dyn RowSource],
-        n: usize,
-        place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
-    ) -> PackedWeight<T> {
-        let k = sources[0].dims().1;
-        assert!(sources.iter().all(|source| source.dims().1 == k), "sources of different width");
-        let kernel = T::kernel(device.as_cpu());
-        device.run(|| {
-            PackedWeight::pack(kernel, n, k, |i, out| match place(i) {
-                Some((source, row)) => T::read(sources[source], row, out),
-                None => out.fill(T::default()),
-            })
-        })
-    }
-
-    fn dtype(&self) -> DType {
-        match self {
-            Self::F32(_) => DType::F32,
-            Self::Bf16(_) => DType::Bf16,
-        }
-    }
-
-    fn size_bytes(&self) -> usize {
-        match self {
-            Self::F32(weight) => weight.size_bytes(),
-            Self::Bf16(weight) => weight.size_bytes(),
-        }
-    }
-}
-
-/// What happens to the sums of a product before they are stored.
-#[derive(Clone, Copy)]
-enum Finish {
-    /// `y`
-    Store,
-    /// `gelu(y)`
-    Gelu,
-}
 
 /// A linear layer with its weight packed for the device's kernels.
 #[derive(Debug)]
@@ -192,12 +66,18 @@ impl Linear {
     /// # Panics
     /// If `x` has another type or width.
     pub fn forward(&self, device: &Device, x: &Matrix) -> Matrix {
-        self.dispatch(device, x, Finish::Store)
+        match self.dtype() {
+            DType::F32 => self.store::<f32, false>(device, x),
+            DType::Bf16 => self.store::<bf16, false>(device, x),
+        }
     }
 
     /// `gelu(x · Wᵀ + b)` with the exact error function; otherwise as [`Self::forward`].
     pub fn forward_gelu(&self, device: &Device, x: &Matrix) -> Matrix {
-        self.dispatch(device, x, Finish::Gelu)
+        match self.dtype() {
+            DType::F32 => self.store::<f32, true>(device, x),
+            DType::Bf16 => self.store::<bf16, true>(device, x),
+        }
     }
 
     /// `residual += x · Wᵀ + b`, the residual staying f32.
@@ -211,104 +91,17 @@ impl Linear {
         assert_eq!(residual.dims(), (x.rows(), self.out_features), "the residual's shape");
         let cols = self.out_features;
         let target = SharedRows::new(residual.as_mut_slice::<f32>(), cols);
-        self.product(device, x, |row, col, sums| {
-            #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
-            // SAFETY: the driver gives every (row, panel) once; `residual` is borrowed for the whole call.
-            let out = unsafe { target.segment(row, col, sums.len()) };
-            match &self.bias {
-                Some(bias) => {
-                    let bias = &bias[col..][..sums.len()];
-                    for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
-                        *out += sum + bias;
-                    }
-                }
-                None => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
-            }
-        });
+        self.weight.product(device, x, &Add { target, cols, bias: self.bias.as_deref() });
     }
 
-    fn dispatch(&self, device: &Device, x: &Matrix, finish: Finish) -> Matrix {
-        match self.dtype() {
-            DType::F32 => self.store::<f32>(device, x, finish),
-            DType::Bf16 => self.store::<bf16>(device, x, finish),
-        }
-    }
-
-    fn store<T: Operand>(&self, device: &Device, x: &Matrix, finish: Finish) -> Matrix {
+    fn store<T: Element, const GELU: bool>(&self, device: &Device, x: &Matrix) -> Matrix {
         let cols = self.out_features;
-        let mut out = vec![T::default(); x.rows() * cols];
-        let target = SharedRows::new(&mut out, cols);
-        self.product(device, x, |row, col, sums| {
-            #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
-            // SAFETY: the driver gives every (row, panel) once; `out` is borrowed for the whole call.
-            let out = unsafe { target.segment(row, col, sums.len()) };
-            let bias = self.bias.as_ref().map(|bias| &bias[col..][..sums.len()]);
-            match finish {
-                Finish::Store => store_row(sums, bias, out, |y| y),
-                Finish::Gelu => store_row(sums, bias, out, math::gelu),
-            }
-        });
-        Matrix::from_vec(x.rows(), cols, out)
+        let mut out = Matrix::unspecified::<T>(x.rows(), cols);
+        let target = SharedRows::new(out.as_mut_slice::<T>(), cols);
+        let bias = self.bias.as_deref();
+        self.weight.product(device, x, &Store::<T, GELU> { target, cols, bias });
+        out
     }
-
-    /// Calls `row(row_idx, first_col, sums)` for every row of every panel, the panel cut to the real columns.
-    fn product(&self, device: &Device, x: &Matrix, row: impl Fn(usize, usize, &[f32]) + Sync) {
-        product(device, &self.weight, x, |row_idx, col, sums| {
-            row(row_idx, col, &sums[..sums.len().min(self.out_features - col)]);
-        });
-    }
-}
-
-#[inline(always)]
-fn store_row<T: Element>(
-    sums: &[f32],
-    bias: Option<&[f32]>,
-    out: &mut [T],
-    function: impl Fn(f32) -> f32,
-) {
-    match bias {
-        Some(bias) => {
-            for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
-                *out = T::from_f32(function(sum + bias));
-            }
-        }
-        None => {
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = T::from_f32(function(*sum));
-            }
-        }
-    }
-}
-
-/// Runs the product on the device's threads and hands out whole panel rows.
-fn product(
-    device: &Device,
-    weight: &Weight,
-    x: &Matrix,
-    row: impl Fn(usize, usize, &[f32]) + Sync,
-) {
-    match weight {
-        Weight::F32(weight) => product_as(device, weight, x, row),
-        Weight::Bf16(weight) => product_as(device, weight, x, row),
-    }
-}
-
-fn product_as<T: Operand>(
-    device: &Device,
-    weight: &PackedWeight<T>,
-    x: &Matrix,
-    row: impl Fn(usize, usize, &[f32]) + Sync,
-) {
-    let kernel = T::kernel(device.as_cpu());
-    device.run(|| {
-        multiply(kernel, x.as_slice::<T>(), weight, |rows, col, sums| {
-            pulp::Arch::new().dispatch(|| {
-                for (row_idx, sums) in rows.clone().zip(sums.chunks_exact(kernel.cols)) {
-                    row(row_idx, col, sums);
-                }
-            });
-        });
-    });
 }
 
 /// Columns of gate and of up that alternate inside a panel; divides the panel width of every kernel by two.
@@ -346,10 +139,8 @@ impl GatedLinear {
             (row < out_features).then_some((i / GATE_GROUP % 2, row))
         };
         let bias = biases.map(|(gate, up)| {
-            let value = |i| {
-                place(i).map_or(0.0, |(which, row)| if which == 0 { gate[row] } else { up[row] })
-            };
-            (0..n).map(value).collect()
+            let value = |(source, row)| if source == 0 { gate[row] } else { up[row] };
+            (0..n).map(|i| place(i).map_or(0.0, value)).collect()
         });
         let weight = Weight::pack(device, dtype, &[gate, up], n, place);
         Self { weight, bias, out_features }
@@ -377,40 +168,99 @@ impl GatedLinear {
         }
     }
 
-    fn store<T: Operand>(&self, device: &Device, x: &Matrix) -> Matrix {
+    fn store<T: Element>(&self, device: &Device, x: &Matrix) -> Matrix {
         let cols = self.out_features;
-        let mut out = vec![T::default(); x.rows() * cols];
-        let target = SharedRows::new(&mut out, cols);
-        product(device, &self.weight, x, |row, col, sums| {
-            for (i, pair) in sums.chunks_exact(2 * GATE_GROUP).enumerate() {
-                let packed = col + i * 2 * GATE_GROUP;
-                let first = packed / 2;
-                if first >= cols {
-                    break;
-                }
-                #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
-                // SAFETY: the driver gives every (row, panel) once; `out` is borrowed for the whole call.
-                let out = unsafe { target.segment(row, first, GATE_GROUP.min(cols - first)) };
-                let bias = self.bias.as_ref().map(|bias| &bias[packed..][..2 * GATE_GROUP]);
-                gate_group(pair, bias, out);
-            }
-        });
-        Matrix::from_vec(x.rows(), cols, out)
+        let mut out = Matrix::unspecified::<T>(x.rows(), cols);
+        let target = SharedRows::new(out.as_mut_slice::<T>(), cols);
+        self.weight.product(device, x, &Gate { target, cols, bias: self.bias.as_deref() });
+        out
     }
 }
 
-#[inline(always)]
-fn gate_group<T: Element>(sums: &[f32], bias: Option<&[f32]>, out: &mut [T]) {
-    let mut values = [0.0_f32; 2 * GATE_GROUP];
-    values.copy_from_slice(sums);
-    if let Some(bias) = bias {
-        values.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+/// Stores `y`, or `gelu(y)`.
+struct Store<'a, T, const GELU: bool> {
+    target: SharedRows<T>,
+    cols: usize,
+    bias: Option<&'a [f32]>,
+}
+
+impl<T: Element, const GELU: bool> Sink for Store<'_, T, GELU> {
+    #[inline(always)]
+    fn row(&self, row: usize, col: usize, sums: &[f32]) {
+        let sums = &sums[..sums.len().min(self.cols - col)];
+        #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
+        // SAFETY: the driver gives every (row, panel) once; the matrix is borrowed for the whole product.
+        let out = unsafe { self.target.segment(row, col, sums.len()) };
+        let finish = |y: f32| T::from_f32(if GELU { math::gelu(y) } else { y });
+        if let Some(bias) = self.bias {
+            for ((out, sum), bias) in out.iter_mut().zip(sums).zip(&bias[col..]) {
+                *out = finish(sum + bias);
+            }
+        } else {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = finish(*sum);
+            }
+        }
     }
-    let mut gated = [0.0_f32; GATE_GROUP];
-    for (i, gated) in gated.iter_mut().enumerate() {
-        *gated = math::silu(values[i]) * values[GATE_GROUP + i];
+}
+
+/// Adds `y` to what is there.
+struct Add<'a> {
+    target: SharedRows<f32>,
+    cols: usize,
+    bias: Option<&'a [f32]>,
+}
+
+impl Sink for Add<'_> {
+    #[inline(always)]
+    fn row(&self, row: usize, col: usize, sums: &[f32]) {
+        let sums = &sums[..sums.len().min(self.cols - col)];
+        #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
+        // SAFETY: the driver gives every (row, panel) once; the matrix is borrowed for the whole product.
+        let out = unsafe { self.target.segment(row, col, sums.len()) };
+        if let Some(bias) = self.bias {
+            for ((out, sum), bias) in out.iter_mut().zip(sums).zip(&bias[col..]) {
+                *out += sum + bias;
+            }
+        } else {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out += sum;
+            }
+        }
     }
-    for (out, gated) in out.iter_mut().zip(gated) {
-        *out = T::from_f32(gated);
+}
+
+/// Stores `silu(gate) · up` of columns that alternate in groups.
+struct Gate<'a, T> {
+    target: SharedRows<T>,
+    cols: usize,
+    bias: Option<&'a [f32]>,
+}
+
+impl<T: Element> Sink for Gate<'_, T> {
+    #[inline(always)]
+    fn row(&self, row: usize, col: usize, sums: &[f32]) {
+        for (i, sums) in sums.as_chunks::<{ 2 * GATE_GROUP }>().0.iter().enumerate() {
+            let packed = col + i * 2 * GATE_GROUP;
+            let first = packed / 2;
+            if first >= self.cols {
+                return;
+            }
+            let mut values = *sums;
+            if let Some(bias) = self.bias {
+                for (value, bias) in values.iter_mut().zip(&bias[packed..]) {
+                    *value += bias;
+                }
+            }
+            let mut gated = [T::default(); GATE_GROUP];
+            for (i, gated) in gated.iter_mut().enumerate() {
+                *gated = T::from_f32(math::silu(values[i]) * values[GATE_GROUP + i]);
+            }
+            let len = GATE_GROUP.min(self.cols - first);
+            #[expect(unsafe_code, reason = "blocks of the driver are disjoint")]
+            // SAFETY: the driver gives every (row, panel) once; the matrix is borrowed for the whole product.
+            let out = unsafe { self.target.segment(row, first, len) };
+            out.copy_from_slice(&gated[..len]);
+        }
     }
 }

@@ -7,3 +7,4 @@ pub(crate) mod linear;
 pub(crate) mod rms_norm;
 pub(crate) mod rotary;
 pub(crate) mod rows;
+pub(crate) mod weight;

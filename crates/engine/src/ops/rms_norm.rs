@@ -1,8 +1,8 @@
 //! Root-mean-square normalization of each row.
 
-use crate::math::lane_sum;
+use crate::math::sum_of_squares;
 use crate::matrix::{DType, Element, Matrix};
-use crate::parallel::for_each_row;
+use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
 
 /// `y = x / sqrt(mean(x²) + epsilon) · weight`, row by row, in f32, rounded once to `dtype`.
@@ -26,21 +26,28 @@ pub fn rms_norm(x: &Matrix, weight: &[f32], epsilon: f32, dtype: DType) -> Matri
 fn normalized<T: Element>(x: &Matrix, weight: &[f32], epsilon: f32) -> Matrix {
     let (rows, cols) = x.dims();
     assert_eq!(cols, weight.len(), "the norm's weight has another width");
-    let source = x.as_slice::<f32>();
-    let mut out = vec![T::default(); rows * cols];
-    for_each_row(&mut out, cols, |row, out| {
-        let values = &source[row * cols..][..cols];
-        normalize_row(values, weight, epsilon, out);
-    });
-    Matrix::from_vec(rows, cols, out)
+    let mut out = Matrix::unspecified::<T>(rows, cols);
+    let work = Normalize { source: x.as_slice::<f32>(), weight, epsilon };
+    for_each_row(out.as_mut_slice::<T>(), cols, &work);
+    out
 }
 
-#[inline(always)]
-fn normalize_row<T: Element>(values: &[f32], weight: &[f32], epsilon: f32, out: &mut [T]) {
-    let mean = lane_sum(values.len(), |i| values[i] * values[i]) / values.len() as f32;
-    let scale = 1.0 / (mean + epsilon).sqrt();
-    for ((out, value), weight) in out.iter_mut().zip(values).zip(weight) {
-        *out = T::from_f32(value * scale * weight);
+struct Normalize<'a> {
+    source: &'a [f32],
+    weight: &'a [f32],
+    epsilon: f32,
+}
+
+impl<T: Element> RowWork<T> for Normalize<'_> {
+    #[inline(always)]
+    fn row(&self, row_idx: usize, out: &mut [T]) {
+        let cols = self.weight.len();
+        let values = &self.source[row_idx * cols..][..cols];
+        let mean = sum_of_squares(values) / cols as f32;
+        let scale = 1.0 / (mean + self.epsilon).sqrt();
+        for ((out, value), weight) in out.iter_mut().zip(values).zip(self.weight) {
+            *out = T::from_f32(value * scale * weight);
+        }
     }
 }
 

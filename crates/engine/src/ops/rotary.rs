@@ -1,8 +1,9 @@
 //! Rotary position embedding in place: 1-D, multimodal (M-RoPE) and 2-D vision differ only in their angles.
 
 use crate::matrix::{DType, Element, Matrix};
-use crate::parallel::for_each_row;
+use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
+use rayon::prelude::*;
 
 /// Cosines and sines of every row's angles.
 #[derive(Clone, Debug)]
@@ -17,10 +18,15 @@ impl RotaryTable {
     /// Fills the table; `angles(row, out)` writes the `half = head_dim / 2` angles of a row, in radians.
     pub fn new(rows: usize, half: usize, angles: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let mut cos = vec![0.0; rows * half];
-        for_each_row(&mut cos, half, |row, out| angles(row, out));
-        let mut sin = cos.clone();
-        for_each_row(&mut cos, half, |_, row| map_row(row, f32::cos));
-        for_each_row(&mut sin, half, |_, row| map_row(row, f32::sin));
+        let mut sin = vec![0.0; rows * half];
+        cos.par_chunks_mut(half.max(1)).zip(sin.par_chunks_mut(half.max(1))).enumerate().for_each(
+            |(row, (cos, sin))| {
+                angles(row, cos);
+                for (cos, sin) in cos.iter_mut().zip(sin) {
+                    (*sin, *cos) = cos.sin_cos();
+                }
+            },
+        );
         Self { half, cos, sin }
     }
 
@@ -31,12 +37,6 @@ impl RotaryTable {
             rows.iter().flat_map(|&row| &values[row * self.half..][..self.half]).copied().collect()
         };
         Self { half: self.half, cos: take(&self.cos), sin: take(&self.sin) }
-    }
-}
-
-fn map_row(row: &mut [f32], function: impl Fn(f32) -> f32) {
-    for value in row {
-        *value = function(*value);
     }
 }
 
@@ -66,14 +66,26 @@ fn rotate_rows<T: Element>(
     table: &RotaryTable,
 ) {
     let cols = x.cols();
-    let half = table.half;
-    for_each_row(x.as_mut_slice::<T>(), cols, |row, values| {
-        let cos = &table.cos[row * half..][..half];
-        let sin = &table.sin[row * half..][..half];
-        for head in values[first_col..][..num_heads * 2 * half].chunks_exact_mut(2 * half) {
+    for_each_row(x.as_mut_slice::<T>(), cols, &Rotate { first_col, num_heads, table });
+}
+
+struct Rotate<'a> {
+    first_col: usize,
+    num_heads: usize,
+    table: &'a RotaryTable,
+}
+
+impl<T: Element> RowWork<T> for Rotate<'_> {
+    #[inline(always)]
+    fn row(&self, row_idx: usize, row: &mut [T]) {
+        let half = self.table.half;
+        let cos = &self.table.cos[row_idx * half..][..half];
+        let sin = &self.table.sin[row_idx * half..][..half];
+        let heads = &mut row[self.first_col..][..self.num_heads * 2 * half];
+        for head in heads.chunks_exact_mut(2 * half) {
             rotate_head(head, cos, sin);
         }
-    });
+    }
 }
 
 #[inline(always)]

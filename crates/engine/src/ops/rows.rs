@@ -1,7 +1,7 @@
 //! Moving rows: gather, scatter, and widening to f32.
 
 use crate::matrix::{Element, Matrix};
-use crate::parallel::for_each_row;
+use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
 
 /// `y[i] = x[indices[i]]`.
@@ -20,12 +20,23 @@ pub fn gather_rows(x: &Matrix, indices: &[usize]) -> Matrix {
 
 fn gather<T: Element>(x: &Matrix, indices: &[usize]) -> Matrix {
     let cols = x.cols();
-    let source = x.as_slice::<T>();
-    let mut out = vec![T::default(); indices.len() * cols];
-    for_each_row(&mut out, cols, |row, out| {
-        out.copy_from_slice(&source[indices[row] * cols..][..cols]);
-    });
-    Matrix::from_vec(indices.len(), cols, out)
+    let mut out = Matrix::unspecified::<T>(indices.len(), cols);
+    let work = Gather { source: x.as_slice::<T>(), indices };
+    for_each_row(out.as_mut_slice::<T>(), cols, &work);
+    out
+}
+
+struct Gather<'a, T> {
+    source: &'a [T],
+    indices: &'a [usize],
+}
+
+impl<T: Element> RowWork<T> for Gather<'_, T> {
+    #[inline(always)]
+    fn row(&self, row_idx: usize, row: &mut [T]) {
+        let cols = row.len();
+        row.copy_from_slice(&self.source[self.indices[row_idx] * cols..][..cols]);
+    }
 }
 
 /// `target[start + i] = source[i]`, widened or rounded to the target's f32.

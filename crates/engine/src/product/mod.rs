@@ -14,6 +14,7 @@ pub(crate) mod amx;
 pub(crate) mod avx512;
 pub(crate) mod driver;
 pub(crate) mod pack;
+pub(crate) mod pages;
 pub(crate) mod portable;
 
 use crate::matrix::Element;

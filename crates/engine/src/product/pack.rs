@@ -61,16 +61,17 @@ fn pack_groups<T: Element, const GROUP: usize>(
     }
 }
 
-/// Packs the transpose: `source` has `k` rows of `width` or fewer values, `stride` apart.
+/// Packs the transpose: each of `rows` has the values of one `k` for up to `width` columns.
 ///
 /// # Shapes
-/// `rows`: `k` slices of `cols ≤ width` values; `panel`: `[padded k, width]`, already zero where nothing is written.
+/// `rows`: `k` slices of `cols ≤ width` values; `panel`: `[at least padded k, width]`, zero behind the last row.
 pub(crate) fn pack_transposed<'a, T: Element>(
     rows: impl Iterator<Item = &'a [T]>,
     width: usize,
     group: usize,
     panel: &mut [T],
 ) {
+    panel.fill(T::default());
     for (i, row) in rows.enumerate() {
         let start = (i / group) * width * group + i % group;
         for (value, slot) in row.iter().zip(panel[start..].iter_mut().step_by(group)) {

@@ -5,6 +5,7 @@
 
 use super::{Kernel, no_state};
 use crate::matrix::Element;
+use crate::parallel::{Vectorized, vectorized};
 use half::bf16;
 use std::cell::RefCell;
 
@@ -86,17 +87,24 @@ unsafe fn tile_bf16(
         let (a, b) = unsafe {
             (std::slice::from_raw_parts(a, k * ROWS), std::slice::from_raw_parts(b, k * COLS))
         };
-        pulp::Arch::new().dispatch(|| {
-            widen(a, wide_a);
-            widen(b, wide_b);
-        });
+        vectorized(Widen { from: a, to: wide_a });
+        vectorized(Widen { from: b, to: wide_b });
         // SAFETY: the same shapes, widened.
         unsafe { tile_f32(wide_a.as_ptr(), wide_b.as_ptr(), k, c, rows, accumulate) }
     });
 }
 
-#[inline(always)]
-fn widen(from: &[bf16], to: &mut Vec<f32>) {
-    to.clear();
-    to.extend(from.iter().map(|&value| Element::to_f32(value)));
+struct Widen<'a> {
+    from: &'a [bf16],
+    to: &'a mut Vec<f32>,
+}
+
+impl Vectorized for Widen<'_> {
+    #[inline(always)]
+    fn run(self) {
+        self.to.resize(self.from.len(), 0.0);
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to = Element::to_f32(*from);
+        }
+    }
 }
