@@ -17,19 +17,29 @@ use crate::arguments::{ComputeType, DeviceArgs};
 use crate::loaded::{Limits, Loaded};
 use crate::output::Outcome;
 
-/// Score one item, or every row of a JSONL file
-///
-/// A row is {"id", "images": [path | data: URL], "prompt": text | "messages": […], "responses": [text, …]};
-/// "videos": [{"frames": [path, …], "fps": number}] may stand beside. `<image>` and `<video>` in the text say where a
-/// picture belongs; without them pictures come first. An output row is {"id", "scores": [number, …], "tokens": [tokens of
-/// each conversation], "image_tokens": tokens of pictures in each}, or {"id", "error": sentence} for a row that could
-/// not be scored; then the exit code is 1. Rows keep their order.
-#[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
-#[command(after_help = "Examples:
+/// The shape of a row, which `--help` shows besides the options.
+const LONG_ABOUT: &str = "\
+Score one item, or every row of a JSONL file
+
+A row is {\"id\", \"images\": [path | data: URL, …], \"prompt\": text | \"messages\": […], \"responses\": [text, …]}; \
+\"videos\": [{\"frames\": [path, …], \"fps\": number}] may stand beside. Paths start at the folder of the file. `<image>` \
+and `<video>` in the text say where a picture belongs; without them pictures come first. A row without an id is \
+named by its line.
+
+An output row is {\"id\", \"scores\": [number for each response], \"tokens\": [tokens of each conversation], \
+\"image_tokens\": tokens of pictures in each}, or {\"id\", \"error\": sentence} for a row that could not be scored; then \
+the exit code is 1. Rows keep their order, and every row of the input has one in the output.";
+
+const EXAMPLES: &str = "\
+Examples:
   basereward score MODEL --image photo.jpg --prompt \"What is on the table?\" --response \"A cat.\" --response \"Two cups.\"
   basereward score MODEL rows.jsonl -o scores.jsonl --dtype bf16
-  cat rows.jsonl | basereward score MODEL - > scores.jsonl")]
+  basereward score MODEL rows.jsonl -o scores.jsonl --dtype bf16 --resume
+  cat rows.jsonl | basereward score MODEL - > scores.jsonl";
+
+/// Score one item, or every row of a JSONL file
+#[derive(Debug, clap::Args)]
+#[command(long_about = LONG_ABOUT, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Folder of the reward model
     #[arg(value_name = "MODEL")]

@@ -41,7 +41,7 @@ impl std::fmt::Display for DType {
 }
 
 /// An element type that products take as operands. Sealed: f32 and bf16.
-pub trait Element: Recycled + bytemuck::Pod + private::Sealed {
+pub trait Element: Recycled + Sync + bytemuck::Pod + private::Sealed {
     /// The run-time name of the type.
     const DTYPE: DType;
 

@@ -147,12 +147,14 @@ impl Run {
             return Outcome::Fine;
         }
         let count = self.failed.len();
-        let mut ids = self.failed.iter().take(LISTED_ROWS).cloned().collect::<Vec<_>>().join(", ");
-        if count > LISTED_ROWS {
-            ids += &format!(" and {} more", count - LISTED_ROWS);
-        }
         let rows = if count == 1 { "row" } else { "rows" };
-        self.progress.say(&format!("{count} {rows} could not be scored and have an `error` instead: {ids}"));
+        let ids = self.failed.iter().take(LISTED_ROWS).cloned().collect::<Vec<_>>().join(", ");
+        let more = match count.saturating_sub(LISTED_ROWS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let sentence = format!("{count} {rows} could not be scored and have an `error` instead: {ids}{more}");
+        self.progress.say(&sentence);
         Outcome::CheckFailed
     }
 }

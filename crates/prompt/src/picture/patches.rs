@@ -10,7 +10,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::resample::Resized;
@@ -105,20 +105,41 @@ impl Visual {
         let depth = if self.is_video { self.shape.temporal_patch_size } else { 1 };
         let patch_bytes = CHANNELS * depth * area;
         let bytes = &self.pixels[patches.start * patch_bytes..patches.end * patch_bytes];
+        let (written_len, normalization) = (depth * area, self.normalization);
         let channel_len = self.shape.temporal_patch_size * area;
-        Arch::new().dispatch(|| {
-            let channels = bytes.chunks_exact(depth * area);
-            for (idx, (bytes, out)) in channels.zip(out.chunks_exact_mut(channel_len)).enumerate() {
-                let channel = idx % CHANNELS;
-                let (mean, std) =
-                    (self.normalization.mean[channel], self.normalization.std[channel]);
-                let (written, repeated) = out.split_at_mut(depth * area);
-                normalize(bytes, mean, std, written);
-                for copy in repeated.chunks_exact_mut(area) {
-                    copy.copy_from_slice(&written[..area]);
-                }
+        Arch::new().dispatch(RowsTask { bytes, written_len, frame_len: area, channel_len, normalization, out });
+    }
+}
+
+/// Normalized channels, compiled for the widest vectors of the machine.
+struct RowsTask<'a> {
+    bytes: &'a [u8],
+    /// Bytes of a channel of one patch.
+    written_len: usize,
+    /// Values of a frame of one channel.
+    frame_len: usize,
+    /// Values of a channel of one patch.
+    channel_len: usize,
+    normalization: Normalization,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for RowsTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let Self { bytes, written_len, frame_len, channel_len, normalization, out } = self;
+        let channels = bytes.chunks_exact(written_len);
+        for (idx, (bytes, out)) in channels.zip(out.chunks_exact_mut(channel_len)).enumerate() {
+            let channel = idx % CHANNELS;
+            let (mean, std) = (normalization.mean[channel], normalization.std[channel]);
+            let (written, repeated) = out.split_at_mut(written_len);
+            normalize(bytes, mean, std, written);
+            for copy in repeated.chunks_exact_mut(frame_len) {
+                copy.copy_from_slice(&written[..frame_len]);
             }
-        });
+        }
     }
 }
 
