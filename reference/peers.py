@@ -204,7 +204,7 @@ def setup(arguments: argparse.Namespace) -> tuple[RewardModel, Inputs, dict]:
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.random:
             model = random_model(arguments.random, DTYPES[arguments.dtype], arguments.head_layers)
-            tokenizer_folder = Path(temporary) / "tokenizer"
+            tokenizer_folder = folder / "processor"
             write_processor_files(tokenizer_folder, SIZES[arguments.random]["vocabulary"])
         else:
             model = RewardModel.load(arguments.model, DTYPES[arguments.dtype])

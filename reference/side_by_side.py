@@ -1,13 +1,14 @@
 """Times `basereward` and the transformers peers in one run, taking turns, and prints the ratios.
 
 Taking turns matters on shared machines: both sides see the same neighbors. The arguments are those of peers.py, and
-the binary gets the same shape, image size and answer lengths. A ratio above one means that basereward is faster.
+the binary scores the very same row. A ratio above one means that basereward is faster.
 """
 
 import argparse
 import json
 import statistics
 import subprocess
+import tempfile
 from pathlib import Path
 
 import torch
@@ -15,23 +16,29 @@ import torch
 from peers import arguments_parser, best_batch_size, check_agreement, peers, setup, timed
 
 
-def our_seconds(binary: Path, arguments: argparse.Namespace, responses: int) -> float:
-    """Median seconds of one call of the binary, which warms up by itself; the only place that knows its options."""
+def our_report(binary: Path, arguments: argparse.Namespace, responses: int) -> dict:
+    """What the binary measures on the peers' own row, after a warm-up; the only place that knows its options."""
     source = ["--preset", f"qwen2.5-vl-{arguments.random}"] if arguments.random else ["--model", str(arguments.model)]
-    command = [str(binary), "bench", "score", *source]
-    command += ["--dtype", arguments.dtype, "--threads", str(arguments.threads)]
-    command += ["--image-size", str(arguments.image_size), "--words", arguments.words]
-    command += ["--responses", str(responses), "--repeats", "1", "--json"]
+    processor = arguments.inputs / "processor" if arguments.random else arguments.model
+    command = [str(binary), "bench", "score", *source, "--processor", str(processor)]
+    command += ["--rows", str(arguments.inputs / "rows.jsonl"), "--responses", str(responses)]
+    command += ["--dtype", arguments.dtype, "--threads", str(arguments.threads), "--repeats", "1", "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise RuntimeError(f"`{' '.join(command)}` failed: {finished.stderr.strip()}")
-    return json.loads(finished.stdout)["median_secs"]
+    return json.loads(finished.stdout)
 
 
 def main() -> None:
     parser = arguments_parser(__doc__)
     parser.add_argument("--binary", type=Path, required=True, help="the release build of basereward")
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        arguments.inputs = arguments.inputs or Path(temporary)
+        measure(arguments)
+
+
+def measure(arguments: argparse.Namespace) -> None:
     seconds: dict[str, list[float]] = {}
     scores: dict[str, list[float]] = {}
     with torch.inference_mode():
@@ -41,7 +48,12 @@ def main() -> None:
         report["batch_size"] = batch_size
         for _ in range(arguments.repeats):
             for name, responses in [("ours", arguments.responses), ("ours_one", 1)]:
-                seconds.setdefault(name, []).append(our_seconds(arguments.binary, arguments, responses))
+                ours = our_report(arguments.binary, arguments, responses)
+                expected = sum(report["tokens"][:responses])
+                if ours["tokens"] != expected:
+                    raise RuntimeError(f"basereward scored {ours['tokens']} tokens, the peers {expected}")
+                seconds.setdefault(name, []).append(ours["median_secs"])
+                report[name] = ours
             for name, peer in peers(model, inputs, batch_size).items():
                 elapsed, rewards = timed(peer)
                 seconds.setdefault(name, []).append(elapsed)

@@ -85,7 +85,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.rows {
         Some(rows) => file::run(args, rows),
         None if args.prompt.is_none() && args.response.is_empty() => {
-            bail!("nothing to score; give a JSONL file, or --prompt and --response (see `basereward score --help`)")
+            bail!(
+                "nothing to score; give a JSONL file, or --prompt and --response (see `basereward score --help`)"
+            )
         }
         None => item::run(args),
     }

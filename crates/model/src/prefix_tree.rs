@@ -216,17 +216,17 @@ struct Run {
 struct Runs<'a> {
     keys: &'a [Vec<Key>],
     order: &'a [usize],
-    runs: Vec<Run>,
+    found: Vec<Run>,
 }
 
 impl<'a> Runs<'a> {
     fn new(keys: &'a [Vec<Key>], order: &'a [usize]) -> Self {
-        Self { keys, order, runs: Vec::new() }
+        Self { keys, order, found: Vec::new() }
     }
 
     fn collect(mut self) -> Vec<Run> {
         self.divide(0..self.order.len(), 0, None);
-        self.runs
+        self.found
     }
 
     /// Makes the nodes of the sorted conversations `members`, which agree on their first `depth` tokens.
@@ -246,13 +246,13 @@ impl<'a> Runs<'a> {
             let last = &self.keys[self.order[end - 1]];
             let shared =
                 first[depth..].iter().zip(&last[depth..]).take_while(|(a, b)| a == b).count();
-            self.runs.push(Run {
+            self.found.push(Run {
                 conversation: self.order[start],
                 tokens: depth..depth + shared,
                 parent,
                 leaves: Vec::new(),
             });
-            let node = self.runs.len() - 1;
+            let node = self.found.len() - 1;
             self.divide(start..end, depth + shared, Some(node));
             start = end;
         }
@@ -260,6 +260,6 @@ impl<'a> Runs<'a> {
 
     fn end_in_parent(&mut self, member: usize, parent: Option<usize>) {
         let parent = parent.expect("a conversation has at least one token");
-        self.runs[parent].leaves.push(self.order[member]);
+        self.found[parent].leaves.push(self.order[member]);
     }
 }

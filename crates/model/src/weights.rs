@@ -41,6 +41,7 @@ impl Weights<'_> {
     /// A table in the compute type, in plain row order.
     pub(crate) fn table(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, LoadError> {
         let tensor = self.checkpoint.tensor(name, &[rows, cols])?;
+        tensor.prefetch();
         let table = match self.dtype {
             DType::F32 => Matrix::from_vec(rows, cols, tensor.to_f32()),
             DType::Bf16 => Matrix::from_vec(rows, cols, tensor.to_bf16()),
@@ -65,6 +66,7 @@ impl Weights<'_> {
                 biases.extend(self.vector(&format!("{name}.bias"), *outputs)?);
             }
         }
+        tensors.iter().for_each(Tensor::prefetch);
         let sources: Vec<&dyn RowSource> = tensors.iter().map(|tensor| tensor as _).collect();
         let linear = Linear::new(self.device, self.dtype, &sources, bias.then_some(biases));
         tensors.iter().for_each(Tensor::release);
@@ -82,6 +84,8 @@ impl Weights<'_> {
         let shape = [outputs, inputs];
         let gate = self.checkpoint.tensor(&format!("{prefix}.gate_proj.weight"), &shape)?;
         let up = self.checkpoint.tensor(&format!("{prefix}.up_proj.weight"), &shape)?;
+        gate.prefetch();
+        up.prefetch();
         let biases = if bias {
             let gate = self.vector(&format!("{prefix}.gate_proj.bias"), outputs)?;
             Some((gate, self.vector(&format!("{prefix}.up_proj.bias"), outputs)?))

@@ -80,7 +80,10 @@ struct Run {
 }
 
 impl Run {
-    #[expect(clippy::needless_pass_by_value, reason = "dropping the receiver is what tells the reader to stop")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "dropping the receiver is what tells the reader to stop"
+    )]
     fn score_all(&mut self, rows: Receiver<Prepared>) -> anyhow::Result<()> {
         while let Ok(first) = rows.recv() {
             let mut tokens = num_tokens(&first);
@@ -110,7 +113,10 @@ impl Run {
         let together: Vec<&Encoded> = batch.iter().flat_map(encoded).collect();
         if let Ok(scores) = model.score(&together) {
             let mut scores = scores.into_iter();
-            return batch.iter().map(|row| Ok(scores.by_ref().take(encoded(row).len()).collect())).collect();
+            return batch
+                .iter()
+                .map(|row| Ok(scores.by_ref().take(encoded(row).len()).collect()))
+                .collect();
         }
         // A row that the model refuses must not cost the others their scores, which alone have the same bits.
         let alone = |row| model.score(&encoded(row).iter().collect::<Vec<_>>());
@@ -153,7 +159,8 @@ impl Run {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let sentence = format!("{count} {rows} could not be scored and have an `error` instead: {ids}{more}");
+        let sentence =
+            format!("{count} {rows} could not be scored and have an `error` instead: {ids}{more}");
         self.progress.say(&sentence);
         Outcome::CheckFailed
     }

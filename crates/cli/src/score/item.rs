@@ -21,8 +21,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let scores = loaded.model.score(&encoded.iter().collect::<Vec<_>>());
     let scores = scores.map_err(|error| anyhow!(refusal(&error)))?;
     let record = Scored::new("item".to_owned(), scores, &encoded);
-    let text =
-        if args.json { Record::Scored(record).line() } else { table(&record, &args.response, &encoded) };
+    let text = if args.json {
+        Record::Scored(record).line()
+    } else {
+        table(&record, &args.response, &encoded)
+    };
     print(&text)?;
     Ok(Outcome::Fine)
 }
@@ -31,7 +34,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn table(record: &Scored, responses: &[String], conversations: &[Encoded]) -> String {
     let best = record.scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut text = String::from("       reward  tokens  response\n");
-    for ((score, conversation), response) in record.scores.iter().zip(conversations).zip(responses) {
+    for ((score, conversation), response) in record.scores.iter().zip(conversations).zip(responses)
+    {
         let mark = if *score >= best && responses.len() > 1 { '*' } else { ' ' };
         // Line ends would break the table, and other control characters could move the cursor.
         let line = response.replace(char::is_control, " ");

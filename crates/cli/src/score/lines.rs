@@ -85,7 +85,9 @@ mod tests {
 
     fn rows(text: &str) -> Vec<(usize, String)> {
         let mut lines = Lines::new(text.as_bytes());
-        let next = || lines.next().unwrap().map(|line| (line.number, String::from_utf8(line.bytes).unwrap()));
+        let next = || {
+            lines.next().unwrap().map(|line| (line.number, String::from_utf8(line.bytes).unwrap()))
+        };
         std::iter::from_fn(next).collect()
     }
 
@@ -101,7 +103,10 @@ mod tests {
         let expected = [(2, "a".to_owned()), (4, " b".to_owned()), (5, "c".to_owned())];
         assert_eq!(rows("\na\r\n \t\n b\nc"), expected);
         assert_eq!(rows(""), []);
-        assert_eq!(rows("\u{feff}a\n\u{feff}b"), [(1, "a".to_owned()), (2, "\u{feff}b".to_owned())]);
+        assert_eq!(
+            rows("\u{feff}a\n\u{feff}b"),
+            [(1, "a".to_owned()), (2, "\u{feff}b".to_owned())]
+        );
     }
 
     #[test]

@@ -71,9 +71,14 @@ impl Progress {
             skipped => format!(" ({skipped} were there before)"),
         };
         match rows {
-            0 if self.skipped > 0 => format!("nothing left to score: all {} rows are there", self.skipped),
+            0 if self.skipped > 0 => {
+                format!("nothing left to score: all {} rows are there", self.skipped)
+            }
             1 => format!("1 row in {seconds:.1} s{before}"),
-            _ => format!("{rows} rows in {seconds:.1} s{before}, {:.2} rows/s", rows as f64 / seconds.max(1e-9)),
+            _ => format!(
+                "{rows} rows in {seconds:.1} s{before}, {:.2} rows/s",
+                rows as f64 / seconds.max(1e-9)
+            ),
         }
     }
 }

@@ -83,8 +83,9 @@ impl Source {
             if lines.is_empty() {
                 return Ok(());
             }
-            let prepared: Vec<Prepared> = device
-                .run(|| lines.into_par_iter().map(|line| prepare(&line, &self.base, processor)).collect());
+            let prepared: Vec<Prepared> = device.run(|| {
+                lines.into_par_iter().map(|line| prepare(&line, &self.base, processor)).collect()
+            });
             for row in prepared {
                 // Nobody listens any more when the scores cannot be written, which is reported there.
                 if sender.send(row).is_err() {
@@ -164,7 +165,9 @@ fn parse(line: &Line, base: &Path) -> Result<Row, Prepared> {
         let number = line.number;
         refused(
             None,
-            Refusal::Line(format!("line {number}, column {column}: not UTF-8 text; save the file as UTF-8")),
+            Refusal::Line(format!(
+                "line {number}, column {column}: not UTF-8 text; save the file as UTF-8"
+            )),
         )
     })?;
     Row::parse(text, line.number, base).map_err(|error| match error {

@@ -54,8 +54,9 @@ impl Settings {
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!("cannot resume without `{name}`, which says how the rows were scored; begin again with --overwrite")
         })?;
-        let before: Self = serde_json::from_str(&text)
-            .with_context(|| format!("cannot resume: `{name}` is damaged; begin again with --overwrite"))?;
+        let before: Self = serde_json::from_str(&text).with_context(|| {
+            format!("cannot resume: `{name}` is damaged; begin again with --overwrite")
+        })?;
         for (before, now) in before.fields().into_iter().zip(self.fields()) {
             if before.value != now.value {
                 bail!(
@@ -73,7 +74,8 @@ impl Settings {
     fn check_input(&self, now: &Self, path: &Path) -> anyhow::Result<()> {
         let (Some(before), Some(_)) = (&self.input, &now.input) else { return Ok(()) };
         let name = path.display();
-        let beginning = InputMark::read(path, Some(before.rows)).with_context(|| format!("cannot read `{name}`"))?;
+        let beginning = InputMark::read(path, Some(before.rows))
+            .with_context(|| format!("cannot read `{name}`"))?;
         if beginning != *before {
             bail!(
                 "cannot resume: the input `{name}` does not have the {} rows that the output was begun with; \
@@ -85,7 +87,11 @@ impl Settings {
     }
 
     fn fields(&self) -> [Field; 6] {
-        let plain = |name, value: &str| Field { name, value: value.to_owned(), shown: format!("`{value}`") };
+        let plain = |name, value: &str| Field {
+            name,
+            value: value.to_owned(),
+            shown: format!("`{value}`"),
+        };
         let limit = |name, value: Option<u64>| match value {
             Some(value) => plain(name, &value.to_string()),
             None => Field { name, value: String::new(), shown: "the model's own".to_owned() },

@@ -1,8 +1,8 @@
 //! Where output rows go: standard output, a pipe, a new file, or the end of an interrupted one.
 
 use anyhow::{Context, bail};
-use serde::de::IgnoredAny;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,11 @@ impl Plan {
     ///
     /// # Errors
     /// If it is there and must not be touched, is the input itself, or lies where nothing can be written.
-    pub(super) fn new(output: Option<&Path>, input: &Path, existing: Existing) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        output: Option<&Path>,
+        input: &Path,
+        existing: Existing,
+    ) -> anyhow::Result<Self> {
         let Some(path) = output.filter(|path| *path != Path::new("-")) else {
             if existing == Existing::Resume {
                 bail!("standard output cannot be resumed; give a file as -o");
@@ -68,11 +72,15 @@ impl Plan {
         let name = path.display();
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() => {
-                bail!("the output `{name}` is a folder; give the name of a file, such as `{name}/scores.jsonl`")
+                bail!(
+                    "the output `{name}` is a folder; give the name of a file, such as `{name}/scores.jsonl`"
+                )
             }
             Ok(metadata) if !metadata.is_file() => {
                 if existing == Existing::Resume {
-                    bail!("`{name}` is a pipe or a device and cannot be resumed; give a file as -o");
+                    bail!(
+                        "`{name}` is a pipe or a device and cannot be resumed; give a file as -o"
+                    );
                 }
                 return Ok(Self::Stream(path.to_owned()));
             }
@@ -81,11 +89,16 @@ impl Plan {
                     bail!("`{name}` is both the input and the output; choose another -o");
                 }
                 if existing == Existing::Refuse && metadata.len() > 0 {
-                    bail!("`{name}` exists; continue it with --resume, replace it with --overwrite, or choose another -o");
+                    bail!(
+                        "`{name}` exists; continue it with --resume, replace it with --overwrite, or choose another -o"
+                    );
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot write `{name}`; choose another -o")),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot write `{name}`; choose another -o"));
+            }
         }
         check_folder(path)?;
         Ok(Self::File { path: path.to_owned(), input: input.to_owned(), existing })
@@ -97,7 +110,9 @@ impl Plan {
     /// If it cannot be written, or what is there was made in another way.
     pub(super) fn open(self, settings: &Settings) -> anyhow::Result<Target> {
         let (path, existing, input) = match self {
-            Self::Stdout => return Ok(Target::stream("standard output", Box::new(std::io::stdout()))),
+            Self::Stdout => {
+                return Ok(Target::stream("standard output", Box::new(std::io::stdout())));
+            }
             Self::Stream(path) => {
                 let name = path.display().to_string();
                 let file = OpenOptions::new().write(true).open(&path);
@@ -128,7 +143,8 @@ impl Target {
 
     /// Empties the file before its settings are replaced: whenever this ends, no row is beside settings that are not its own.
     fn begun(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
         settings.write_beside(path)?;
         Ok(Self::file(path, file, Vec::new()))
     }
@@ -160,7 +176,8 @@ impl Target {
     pub(super) fn write(&mut self, lines: &str) -> anyhow::Result<()> {
         let written = self.writer.write_all(lines.as_bytes()).and_then(|()| self.writer.flush());
         written.with_context(|| {
-            let advice = if self.can_resume { "; make room, then continue with --resume" } else { "" };
+            let advice =
+                if self.can_resume { "; make room, then continue with --resume" } else { "" };
             format!("cannot write the scores to {}{advice}", self.name)
         })
     }

@@ -94,6 +94,16 @@ impl<'a> Span<'a> {
         &self.file.map[self.offset..self.offset + self.size_bytes]
     }
 
+    /// Asks the kernel for all pages at once: reading them one by one costs a fault for every few.
+    pub(super) fn prefetch(&self) {
+        #[cfg(target_os = "linux")]
+        if self.size_bytes > 0 {
+            let map = &self.file.map;
+            // Only advice: older kernels refuse it, and the pages come as they are read.
+            drop(map.advise_range(memmap2::Advice::PopulateRead, self.offset, self.size_bytes));
+        }
+    }
+
     /// Tells the kernel that these pages are not needed in memory; reading them again is allowed.
     pub(super) fn release(&self) {
         #[cfg(unix)]

@@ -162,6 +162,13 @@ impl<'a> Tensor<'a> {
         self.fill_bf16(first, out);
     }
 
+    /// Tells the kernel that the whole tensor will be read now.
+    pub fn prefetch(&self) {
+        if let Source::Mapped(span) = &self.source {
+            span.prefetch();
+        }
+    }
+
     /// Tells the kernel that the tensor's mapped pages need not stay in memory.
     ///
     /// Call it when a tensor was packed elsewhere, so that a model is not resident twice. Reading the

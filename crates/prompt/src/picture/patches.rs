@@ -107,7 +107,14 @@ impl Visual {
         let bytes = &self.pixels[patches.start * patch_bytes..patches.end * patch_bytes];
         let (written_len, normalization) = (depth * area, self.normalization);
         let channel_len = self.shape.temporal_patch_size * area;
-        Arch::new().dispatch(RowsTask { bytes, written_len, frame_len: area, channel_len, normalization, out });
+        Arch::new().dispatch(RowsTask {
+            bytes,
+            written_len,
+            frame_len: area,
+            channel_len,
+            normalization,
+            out,
+        });
     }
 }
 
