@@ -17,18 +17,20 @@ use crate::arguments::{ComputeType, DeviceArgs};
 use crate::loaded::{Limits, Loaded};
 use crate::output::Outcome;
 
-/// The shape of a row, which `--help` shows besides the options.
-const LONG_ABOUT: &str = "\
-Score one item, or every row of a JSONL file
+/// What `--help` says besides the options.
+const ROWS: &str = "\
+Rows:
+  A row is a line of JSON:
+    {\"id\": text, \"images\": [path or data: URL, …], \"prompt\": text, \"responses\": [text, …]}
+  Paths start at the folder of the file. <image> in the prompt says where a picture belongs; without it
+  pictures come first. A row without an id is named by its line. Instead of \"prompt\" there may be
+  \"messages\": [{\"role\": …, \"content\": …}, …], and besides the images
+  \"videos\": [{\"frames\": [path, …], \"fps\": number}, …] with <video> in the text.
 
-A row is {\"id\", \"images\": [path | data: URL, …], \"prompt\": text | \"messages\": […], \"responses\": [text, …]}; \
-\"videos\": [{\"frames\": [path, …], \"fps\": number}] may stand beside. Paths start at the folder of the file. `<image>` \
-and `<video>` in the text say where a picture belongs; without them pictures come first. A row without an id is \
-named by its line.
-
-An output row is {\"id\", \"scores\": [number for each response], \"tokens\": [tokens of each conversation], \
-\"image_tokens\": tokens of pictures in each}, or {\"id\", \"error\": sentence} for a row that could not be scored; then \
-the exit code is 1. Rows keep their order, and every row of the input has one in the output.";
+  Every row gives one output row, in the order of the input:
+    {\"id\": text, \"scores\": [number for each response], \"tokens\": [tokens of each conversation],
+     \"image_tokens\": tokens of pictures in each}
+  or, where it could not be scored, {\"id\": text, \"error\": sentence}; then the exit code is 1.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +41,7 @@ Examples:
 
 /// Score one item, or every row of a JSONL file
 #[derive(Debug, clap::Args)]
-#[command(long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{ROWS}\n\n{EXAMPLES}"))]
 pub(crate) struct Args {
     /// Folder of the reward model
     #[arg(value_name = "MODEL")]

@@ -158,6 +158,10 @@ fn the_examples_of_score_work_as_they_stand() {
     let examples: Vec<&str> =
         help.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim).collect();
     assert!(examples.len() >= 3, "{help}");
+    assert!(
+        help.contains("A row is a line of JSON") && help.contains("\"error\": sentence"),
+        "{help}"
+    );
     for example in examples {
         let ended = shell(&place, example);
         assert_eq!(ended.code, 0, "{example}: {}", ended.err);

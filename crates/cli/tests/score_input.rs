@@ -125,7 +125,11 @@ fn unusable_pictures_are_named_and_cost_only_their_row() {
                 "https://example.org/a.png",
                 &["nothing is downloaded", "save the file"],
             ),
-            with_picture("data", "data:image/png;base64,@@", &["image 0 is not a data: URL"]),
+            with_picture(
+                "data",
+                "data:image/png,raw",
+                &["image 0 is not a data: URL with base64 content"],
+            ),
             bad(
                 "frames",
                 json!({"videos": [{"frames": frames, "fps": 2}], "prompt": "?", "responses": ["a"]}),

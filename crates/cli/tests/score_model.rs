@@ -190,7 +190,7 @@ fn a_processor_of_impossible_bounds_is_refused() {
     check(
         |place| {
             place.edit("model/preprocessor_config.json", |config| {
-                config["min_pixels"] = json!(1_u64 << 40)
+                config["min_pixels"] = json!(1_u64 << 40);
             });
         },
         &["`min_pixels` is", "above `max_pixels`", "lower the one or raise the other"],

@@ -397,6 +397,12 @@ fn a_full_disk_is_told_and_nobody_waits_for_more_input() {
         file.err
     );
 
+    let mut command =
+        place.command(&["score", "model", "--prompt", "a", "--response", "b", "--json"]);
+    let ended = Ended::of(command.stdout(full()).stderr(Stdio::piped()).output().unwrap());
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    assert!(ended.err.contains("cannot write the scores: No space left"), "{}", ended.err);
+
     let mut command = place.command(&["score", "model", "-"]);
     command.stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -444,9 +450,11 @@ fn a_score_comes_before_the_next_row_is_asked_for() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
+    /// Their scores do not fit into a pipe, so the reader leaves before they are written.
+    const ROWS: usize = 2000;
     let place = Workplace::with_model();
-    let rows: Vec<Value> = (0..200).map(|idx| good_row(&idx.to_string())).collect();
-    place.write("rows.jsonl", lines(&rows));
+    let row = |idx: usize| json!({"id": idx, "prompt": "?", "responses": ["a", "b"]});
+    place.write("rows.jsonl", lines(&(0..ROWS).map(row).collect::<Vec<_>>()));
     let mut command = place.command(&["score", "model", "rows.jsonl"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

@@ -39,7 +39,10 @@ fn main() {
     drop(loaded);
     let loaded = support::load(model, &device, DType::Bf16);
     let (ours, theirs) = support::bf16_distances(&loaded, &goldens);
-    println!("bf16 distance to the f32 reference, root mean square: {ours:.2e}, transformers {theirs:.2e}, ratio {:.2}", ours / theirs);
+    println!(
+        "bf16 distance to the f32 reference, root mean square: {ours:.2e}, transformers {theirs:.2e}, ratio {:.2}",
+        ours / theirs
+    );
 }
 
 /// Largest difference of a reward, at both positions.
@@ -49,6 +52,7 @@ fn reward_difference(
     encoded: &[prompt::Encoded],
 ) -> f32 {
     let rewards = support::rewards_at_both(loaded, case, encoded);
-    let expected = case.responses.iter().flat_map(|one| [one.rewards.end_of_turn, one.rewards.last_token]);
+    let expected =
+        case.responses.iter().flat_map(|one| [one.rewards.end_of_turn, one.rewards.last_token]);
     rewards.iter().zip(expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max)
 }

@@ -8,8 +8,8 @@
 //! compute type; products, keys, values and gates have the compute type.
 
 use engine::{
-    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, attention, embedding,
-    gather_rows, rms_norm, rotate,
+    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, attention,
+    embedding, gather_rows, rms_norm, rotate,
 };
 
 use crate::config::TextConfig;

@@ -155,7 +155,8 @@ impl RewardModel {
                 let tokens = conversation.len();
                 return Err(ScoreError::TooLong { index, tokens, limit });
             }
-            if let Some(&id) = conversation.token_ids.iter().find(|&&id| id as usize >= vocab_size) {
+            if let Some(&id) = conversation.token_ids.iter().find(|&&id| id as usize >= vocab_size)
+            {
                 return Err(ScoreError::UnknownToken { index, id, vocab_size });
             }
         }

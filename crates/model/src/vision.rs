@@ -8,8 +8,8 @@
 //! transformers 5.23.0 `modeling_qwen2_5_vl.py`, `Qwen2_5_VisionTransformerPretrainedModel`.
 
 use engine::{
-    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, Segment, Visible,
-    attention, copy_rows, gather_rows, rms_norm, rotate,
+    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, Segment,
+    Visible, attention, copy_rows, gather_rows, rms_norm, rotate,
 };
 use prompt::Visual;
 
@@ -138,9 +138,8 @@ impl VisionTower {
         let [_, height, width] = grid;
         let half = self.config.head_dim() / 2;
         let quarter = half / 2;
-        let inv_freq: Vec<f32> = (0..quarter)
-            .map(|i| 1.0 / ROPE_THETA.powf((2 * i) as f32 / half as f32))
-            .collect();
+        let inv_freq: Vec<f32> =
+            (0..quarter).map(|i| 1.0 / ROPE_THETA.powf((2 * i) as f32 / half as f32)).collect();
         let side = self.config.spatial_merge_size;
         let unit = self.config.merge_unit();
         let merged_width = width / side;

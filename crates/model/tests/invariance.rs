@@ -65,8 +65,7 @@ fn a_score_does_not_depend_on_its_batch_or_on_shared_prefixes() {
     let conversations = conversations();
     for_every_tier_and_type(|tier, dtype| {
         let model = model(&Device::cpu_with_tier(tier, Some(2)).unwrap(), dtype);
-        let alone: Vec<u32> =
-            conversations.iter().flat_map(|one| bits(&model, &[one])).collect();
+        let alone: Vec<u32> = conversations.iter().flat_map(|one| bits(&model, &[one])).collect();
         let together = bits(&model, &conversations.iter().collect::<Vec<_>>());
         assert_eq!(alone, together, "{} {dtype}: all together", tier.name());
         let mut backwards = bits(&model, &conversations.iter().rev().collect::<Vec<_>>());

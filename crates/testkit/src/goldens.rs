@@ -87,7 +87,8 @@ impl Goldens {
     /// If the folder is not one that `reference/goldens.py` wrote.
     pub fn open(folder: &Path) -> Self {
         let text = std::fs::read_to_string(folder.join("cases.json")).expect("cases.json");
-        let file: CasesFile = serde_json::from_str(&text).expect("cases.json as goldens.py writes it");
+        let file: CasesFile =
+            serde_json::from_str(&text).expect("cases.json as goldens.py writes it");
         let stages = read_tensors(&folder.join("stages.safetensors"));
         Self { folder: folder.to_owned(), cases: file.cases, stages }
     }
@@ -117,7 +118,9 @@ fn read_tensors(path: &Path) -> BTreeMap<String, Stage> {
         .map(|(name, view)| {
             let data = view.data();
             let values = match view.dtype() {
-                Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+                Dtype::F32 => {
+                    data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+                }
                 Dtype::I64 => {
                     data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect()
                 }

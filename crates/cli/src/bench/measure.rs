@@ -12,7 +12,11 @@ pub(super) fn peak_resident_bytes() -> Option<u64> {
 pub(super) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.len() / 2;
-    if seconds.len() % 2 == 1 { seconds[middle] } else { f64::midpoint(seconds[middle - 1], seconds[middle]) }
+    if seconds.len() % 2 == 1 {
+        seconds[middle]
+    } else {
+        f64::midpoint(seconds[middle - 1], seconds[middle])
+    }
 }
 
 #[cfg(test)]

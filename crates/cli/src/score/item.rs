@@ -1,6 +1,6 @@
 //! One item from the command line.
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use prompt::{Encoded, ImageSource, Row};
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         table(&record, &args.response, &encoded)
     };
-    print(&text)?;
+    print(&text).context("cannot write the scores")?;
     Ok(Outcome::Fine)
 }
 

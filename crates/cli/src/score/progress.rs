@@ -1,6 +1,7 @@
 //! What a person sees of a running file: a bar on a terminal, now and then a line otherwise.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -24,10 +25,11 @@ impl Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let template = match total {
-            Some(_) => "{bar:32} {pos}/{len} rows  {per_sec}  {eta} left",
-            None => "{spinner} {pos} rows  {per_sec}",
+            Some(_) => "{bar:32} {pos}/{len} rows  {rate}  {left}",
+            None => "{spinner} {pos} rows  {rate}",
         };
-        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        let style = ProgressStyle::with_template(template).expect("a valid template");
+        bar.set_style(style.with_key("rate", rate).with_key("left", left));
         bar.set_draw_target(if is_terminal {
             ProgressDrawTarget::stderr_with_hz(5)
         } else {
@@ -81,4 +83,20 @@ impl Progress {
             ),
         }
     }
+}
+
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    // Writing to the bar's own string cannot fail.
+    let _ = match state.per_sec() {
+        rate if rate > 0.0 => write!(out, "{rate:.2} rows/s"),
+        _ => Ok(()),
+    };
+}
+
+fn left(state: &ProgressState, out: &mut dyn Write) {
+    // Before the first row nothing is known, and the bar would say zero seconds.
+    let _ = match state.eta() {
+        left if left.is_zero() => Ok(()),
+        left => write!(out, "{} left", HumanDuration(left)),
+    };
 }

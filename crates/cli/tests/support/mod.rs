@@ -87,7 +87,7 @@ impl Workplace {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_basereward"));
         command.args(arguments).current_dir(self.folder.path());
-        command.env_remove("BASEREWARD_CPU_TIER").envs(self.environment.iter().copied());
+        command.envs(self.environment.iter().copied());
         command
     }
 
@@ -186,7 +186,7 @@ pub(crate) fn good_row(id: &str) -> Value {
 
 /// Rows as the lines of a file.
 pub(crate) fn lines(rows: &[Value]) -> String {
-    rows.iter().map(|row| format!("{row}\n")).collect()
+    rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// A PNG that announces a size and has no pixels.

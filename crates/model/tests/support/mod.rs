@@ -121,7 +121,8 @@ fn in_order<'a>(goldens: &'a Goldens, prefix: &str) -> Vec<(&'a String, &'a Stag
     let mut stages: Vec<_> =
         goldens.stages.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
     let rank = |name: &str| {
-        let order = ["patch_embed", "blocks", "merged", "inputs_embeds", "layers", "norm", "rewards"];
+        let order =
+            ["patch_embed", "blocks", "merged", "inputs_embeds", "layers", "norm", "rewards"];
         let place = order.iter().position(|stage| name.contains(stage)).unwrap_or(order.len());
         let number = name.rsplit('.').next().and_then(|last| last.parse::<usize>().ok());
         (place, number)
