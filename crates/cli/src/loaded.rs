@@ -1,6 +1,6 @@
 //! A model with its processor, loaded for a command.
 
-use anyhow::Context;
+use anyhow::bail;
 use engine::{DType, Device};
 use model::checkpoint::{Checkpoint, StorageType};
 use model::config::Config;
@@ -10,12 +10,24 @@ use std::path::Path;
 
 use crate::arguments::ComputeType;
 
+/// The files of a folder that decide over scores besides the weights.
+const TEXT_FILES: [&str; 8] = [
+    model::config::CONFIG_FILE,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "processor_config.json",
+];
+
 /// Everything that scoring needs.
 pub(crate) struct Loaded {
     pub(crate) model: RewardModel,
     pub(crate) processor: Processor,
     pub(crate) dtype: DType,
-    /// Hash of configuration, tensor list and head: two models with the same one score alike.
+    /// Hash of the text files, the list of tensors and the small tensors: tells models apart without reading gigabytes.
     pub(crate) fingerprint: String,
 }
 
@@ -43,9 +55,17 @@ impl Loaded {
         };
         // Before the weights: a missing tokenizer should not cost the loading of gigabytes.
         let processor = Processor::load(folder, vision_tokens(&config), options)?;
+        let (tokens, rows) = (processor.vocabulary_len(), config.text.vocab_size);
+        if tokens > rows {
+            bail!(
+                "the tokenizer.json in `{}` has {tokens} tokens, but the model's embedding table has {rows}; \
+                 it belongs to another model",
+                folder.display()
+            );
+        }
         let checkpoint = Checkpoint::open(folder)?;
         let dtype = dtype.map_or_else(|| stored_type(&checkpoint), ComputeType::dtype);
-        let fingerprint = fingerprint(folder, &checkpoint, &processor)?;
+        let fingerprint = fingerprint(folder, &checkpoint)?;
         let model = RewardModel::load(folder, device, dtype)?;
         Ok(Self { model, processor, dtype, fingerprint })
     }
@@ -58,15 +78,13 @@ pub(crate) fn stored_type(checkpoint: &Checkpoint) -> DType {
     if largest.is_some_and(|info| info.stored_as == bf16) { DType::Bf16 } else { DType::F32 }
 }
 
-fn fingerprint(
-    folder: &Path,
-    checkpoint: &Checkpoint,
-    processor: &Processor,
-) -> anyhow::Result<String> {
+fn fingerprint(folder: &Path, checkpoint: &Checkpoint) -> anyhow::Result<String> {
     let mut hasher = blake3::Hasher::new();
-    let config = folder.join(model::config::CONFIG_FILE);
-    hasher.update(&std::fs::read(&config).with_context(|| format!("`{}`", config.display()))?);
-    hasher.update(processor.template_hash().as_bytes());
+    for name in TEXT_FILES {
+        // Which of them there are has been checked; one that is absent is a difference, too.
+        let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
+        hasher.update(name.as_bytes()).update(blake3::hash(&bytes).as_bytes());
+    }
     for info in checkpoint.infos() {
         hasher.update(format!("{} {:?} {}\n", info.name, info.shape, info.stored_as).as_bytes());
         // Small tensors tell apart two trainings of one architecture without reading gigabytes.

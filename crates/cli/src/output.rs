@@ -51,7 +51,13 @@ fn is_environment(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<engine::DeviceError>()
             || cause.downcast_ref::<std::io::Error>().is_some_and(|cause| {
-                matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::OutOfMemory)
+                matches!(
+                    cause.kind(),
+                    ErrorKind::StorageFull
+                        | ErrorKind::QuotaExceeded
+                        | ErrorKind::ReadOnlyFilesystem
+                        | ErrorKind::OutOfMemory
+                )
             })
     })
 }

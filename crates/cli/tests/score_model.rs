@@ -87,7 +87,7 @@ fn an_extra_tensor_is_named() {
             });
         },
         &[
-            "1 tensors that this architecture does not have",
+            "tensors that this architecture does not have (1)",
             "`model.layers.7.input_layernorm.weight`",
         ],
     );

@@ -217,7 +217,7 @@ pub enum LoadError {
         expected: Vec<usize>,
     },
     /// A tensor has the wrong shape.
-    #[error("the tensor `{name}` in `{}` has shape {found:?}, but config.json asks for {expected:?}", file.display())]
+    #[error("the tensor `{name}` in `{}` has shape {found:?}, but config.json asks for {expected:?}; take weights and config.json from the same model", file.display())]
     MisshapenTensor {
         /// The tensor, as written in the file.
         name: String,
@@ -239,7 +239,7 @@ pub enum LoadError {
         found: String,
     },
     /// There are tensors that nothing uses.
-    #[error("`{}` holds {count} tensors that this architecture does not have: {listed}", folder.display())]
+    #[error("`{}` holds tensors that this architecture does not have ({count}): {listed}; take weights and config.json from the same model, or remove them", folder.display())]
     UnexpectedTensors {
         /// The folder.
         folder: PathBuf,
@@ -268,7 +268,7 @@ pub enum LoadError {
         layouts: String,
     },
     /// The head gives several numbers.
-    #[error("the head in `{}` gives {found} numbers for each response (`num_labels`); a reward model gives 1", folder.display())]
+    #[error("the last layer of the head in `{}` gives {found} numbers for each response, but a reward is 1 number; the head is not a reward head, or a later layer of it is missing", folder.display())]
     NumLabels {
         /// The folder.
         folder: PathBuf,
@@ -286,7 +286,7 @@ pub enum LoadError {
         block: String,
     },
     /// The tensors of the head contradict config.json.
-    #[error("`reward_head.{key}` in the config.json of `{}` is `{configured}`, but the tensors of the head (`{layout}`) have `{found}`", folder.display())]
+    #[error("`reward_head.{key}` in the config.json of `{}` is `{configured}`, but the tensors of the head (`{layout}`) have `{found}`; correct the block", folder.display())]
     HeadMismatch {
         /// The folder.
         folder: PathBuf,

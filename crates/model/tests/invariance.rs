@@ -1,5 +1,7 @@
 //! What a score may not depend on: its batch, the sharing of prefixes, the number of threads.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use engine::{DType, Device, Tier};
 use model::checkpoint::{Checkpoint, StorageType};
 use model::config::{Activation, Config, RewardHeadConfig, ScorePosition};

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use tokenizers::Tokenizer;
 
 use crate::conversation::{Conversation, Part};
@@ -16,6 +17,32 @@ const FILE: &str = "tokenizer.json";
 const END_OF_TURN: &str = "<|im_end|>";
 /// Tokens besides the model's own vision tokens that only the template may write.
 const TEMPLATE_TOKENS: [&str; 3] = ["<|im_start|>", END_OF_TURN, "<|vision_pad|>"];
+
+/// The library numbers added tokens by itself when one is missing before them: then every later one would be another.
+fn check_added_tokens(tokenizer: &Tokenizer, text: &str) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        added_tokens: Vec<Added>,
+    }
+    #[derive(Deserialize)]
+    struct Added {
+        id: u32,
+        content: String,
+    }
+    let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for Added { id, content } in file.added_tokens {
+        let found = tokenizer.token_to_id(&content);
+        if found != Some(id) {
+            let found = found.map_or("nothing".to_owned(), |found| found.to_string());
+            return Err(format!(
+                "its added token `{content}` has the number {id} but would be read as {found}; \
+                 the numbers of `added_tokens` must follow the vocabulary without a gap"
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// Tokenizer of a chat model with pictures.
 pub(crate) struct ChatTokenizer {
@@ -38,7 +65,8 @@ impl ChatTokenizer {
             path: path.clone(),
             reason: error.to_string(),
         };
-        let mut tokenizer = Tokenizer::from_bytes(text).map_err(invalid)?;
+        let mut tokenizer = Tokenizer::from_bytes(&text).map_err(invalid)?;
+        check_added_tokens(&tokenizer, &text).map_err(|reason| invalid(reason.into()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(invalid)?;
         let named = [

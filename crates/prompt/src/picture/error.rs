@@ -59,7 +59,7 @@ pub enum ImageError {
     /// The header announces more pixels than may be decoded.
     #[error(
         "image `{name}` has {width} x {height} pixels, over the decoding limit of {limit}; \
-         shrink the file or raise the limit if you trust its source"
+         shrink the file"
     )]
     TooManyPixels {
         /// Path or label.

@@ -261,6 +261,9 @@ fn data_url(rest: &str, label: String) -> Result<ImageSource, RowError> {
     if !kind.ends_with(";base64") {
         return Err(fault("its type does not end in `;base64`".to_owned()));
     }
-    let bytes = STANDARD.decode(content.trim()).map_err(|error| fault(error.to_string()))?;
+    let bytes = STANDARD.decode(content.trim()).map_err(|error| {
+        let reason = error.to_string();
+        fault(format!("{}; encode the file again", reason.trim_end_matches('.')))
+    })?;
     Ok(ImageSource::Bytes { label, bytes })
 }

@@ -21,7 +21,7 @@ pub(super) fn parse(line: &str) -> Result<RawRow, Fault> {
         let full = error.to_string();
         let reason = full.split(" at line ").next().unwrap_or(&full).to_owned();
         // The parser counts bytes, people count characters.
-        let before = line.get(..error.column()).unwrap_or(line);
+        let before = &line[..line.floor_char_boundary(error.column())];
         Fault { column: before.chars().count(), reason }
     })
 }
