@@ -293,26 +293,6 @@ fn spoil_tilde(place: &Workplace) {
 }
 
 #[test]
-fn a_token_that_the_model_does_not_have_is_an_error_of_its_row_only() {
-    let place = Workplace::with_model();
-    // The tokenizer goes on to 533.
-    place.edit("model/config.json", |config| config["vocab_size"] = json!(530));
-    place.edit_tensors(|tensors| {
-        let table = tensors.iter_mut().find(|one| one.name == "model.embed_tokens.weight").unwrap();
-        let row_bytes = table.bytes.len() / table.shape[0];
-        table.shape[0] = 530;
-        table.bytes.truncate(530 * row_bytes);
-    });
-    let row = with_text(
-        "extra",
-        "?",
-        &["a", "<|file_sep|>"],
-        &["conversation 1 has the token id 533", "vocabulary has 530", "belongs to another model"],
-    );
-    check(&place, &[row], &[]);
-}
-
-#[test]
 fn a_model_of_nothing_but_nan_gives_no_score_and_loses_no_row() {
     let place = Workplace::with_model();
     place.edit_tensors(|tensors| {

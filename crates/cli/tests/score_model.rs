@@ -67,7 +67,23 @@ fn a_lost_head_is_never_made_up() {
     );
     check(
         |place| place.edit_tensors(|tensors| tensors.retain(|one| one.name != "score.2.weight")),
-        &["the head in `model`", "a reward model gives 1"],
+        &["the head in `model`", "a reward is 1 number", "a later layer of it is missing"],
+    );
+}
+
+#[test]
+fn a_tokenizer_with_more_tokens_than_the_embedding_table_is_refused() {
+    check(
+        |place| {
+            place.edit("model/config.json", |config| config["vocab_size"] = json!(530));
+            place.edit_tensors(|tensors| {
+                let table = tensor(tensors, "model.embed_tokens.weight");
+                let row_bytes = table.bytes.len() / table.shape[0];
+                table.shape[0] = 530;
+                table.bytes.truncate(530 * row_bytes);
+            });
+        },
+        &["has 534 tokens", "embedding table has 530", "belongs to another model"],
     );
 }
 

@@ -165,7 +165,7 @@ fn gaps_and_leftovers_in_a_head_are_named() {
     let mut tensors = stack(&["score"], false);
     tensors.push(counting("score.extra", &[1], 0.0));
     let said = sentence(&tensors, None);
-    assert!(said.contains("does not have: `score.extra`"), "{said}");
+    assert!(said.contains("does not have (1): `score.extra`"), "{said}");
     let prefixes = ["score.0", "score.2", "score.4", "score.6", "score.8", "score.10"];
     let said = sentence(&stack(&prefixes, true), None);
     assert!(said.contains("has 6 layers; supported are 1 to 5"), "{said}");
