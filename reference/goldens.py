@@ -132,9 +132,7 @@ def split_visuals(model: RewardModel, processor: Qwen2_5_VLProcessor, encoded: d
 
 def run_backbone(model: RewardModel, encoded: dict) -> Tensor:
     """Hidden states [tokens, hidden_size] after the final norm, with positions found by the model itself."""
-    # The model keeps the offset of the last conversation that had pictures; a fresh one has none.
-    model.backbone.rope_deltas = None
-    return model.backbone(**encoded, use_cache=False).last_hidden_state[0]
+    return model.hidden_states(encoded)[0]
 
 
 def language_stages(recorder: Recorder, positions: dict[str, int], num_layers: int) -> dict[str, Tensor]:
@@ -246,10 +244,11 @@ def check_pictures_matter(cases: list[dict]) -> None:
         raise ValueError(f"the reward does not depend on the picture: {rewards}")
 
 
-def write_cases(path: Path, facts: dict[str, str], cases: list[dict]) -> None:
-    """JSON with one case per line: small, and a change shows where it is."""
-    lines = [json.dumps(case, ensure_ascii=False, separators=(",", ":")) for case in cases]
-    text = '{"provenance":' + json.dumps(facts) + ',\n"cases":[\n' + ",\n".join(lines) + "\n]}\n"
+def write_lines(path: Path, facts: dict, key: str, items: list[dict]) -> None:
+    """JSON with the facts first and then one item per line: small, and a change shows where it is."""
+    head = "".join(f"{json.dumps(name)}:{json.dumps(fact)},\n" for name, fact in facts.items())
+    lines = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in items]
+    text = "{" + head + f'"{key}":[\n' + ",\n".join(lines) + "\n]}\n"
     path.write_text(text, encoding="utf-8")
 
 
@@ -286,7 +285,7 @@ def main() -> None:
         metadata = {"provenance": json.dumps(facts)}
         save_file(stages, out / "stages.safetensors", metadata=metadata)
         write_heads(out / "heads.safetensors", metadata)
-    write_cases(out / "cases.json", facts, cases)
+    write_lines(out / "cases.json", {"provenance": facts}, "cases", cases)
     for case in cases:
         for response in case["responses"]:
             rewards, rewards_bf16 = (list(response[key].values()) for key in ("rewards", "rewards_bf16"))

@@ -72,6 +72,12 @@ class RewardModel:
         head = load_head(folder, config, hidden_size)
         return cls(model.model.eval(), head, config["reward_head"]["position"])
 
+    def hidden_states(self, encoded: dict) -> Tensor:
+        """Hidden states [n, tokens, hidden_size] after the final norm, with positions found by the model itself."""
+        # The model keeps the offset of the last conversation that had pictures; a fresh one has none.
+        self.backbone.rope_deltas = None
+        return self.backbone(**encoded, use_cache=False).last_hidden_state
+
     def rewards(self, hidden: Tensor) -> Tensor:
         """Rewards [n] of hidden states [n, hidden_size] in any dtype; the head's arithmetic is f32."""
         return self.head(hidden.float()).squeeze(-1)

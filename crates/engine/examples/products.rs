@@ -1,7 +1,10 @@
-//! Times linear layers of given shapes: `products [--f32] M K N …` prints GFLOP/s, the median of 15 runs.
+//! Times linear layers of given shapes: `products [--f32] M K N …` prints GFLOP/s of the product, of the gradient of its
+//! input and of that of its weight, the medians of 15 runs.
 
-use engine::{DType, Device, Linear, Matrix};
+use engine::{DType, Device, Gradients, Linear, Link, Matrix, ParameterId, Trainable};
 use std::time::Instant;
+
+const RUNS: usize = 15;
 
 #[expect(clippy::print_stdout, reason = "its output is the point")]
 fn main() {
@@ -14,31 +17,52 @@ fn main() {
         }
     }
     let device = Device::cpu(None).expect("a device");
+    let tier = device.as_cpu().tier().name();
     for shape in sizes.chunks_exact(3) {
         let (m, k, n) = (shape[0], shape[1], shape[2]);
-        let values =
-            |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<_>>();
-        let weight = Matrix::from_vec(n, k, values(n * k));
-        let x = Matrix::from_vec(m, k, values(m * k)).cast(dtype);
-        let linear = Linear::new(&device, dtype, &[&weight], None);
-        let cpu = cpu_seconds();
-        let mut seconds: Vec<f64> = (0..15)
-            .map(|_| {
-                let start = Instant::now();
-                std::hint::black_box(linear.forward(&device, &x));
-                start.elapsed().as_secs_f64()
-            })
-            .collect();
-        let cpu = (cpu_seconds() - cpu) / 15.0;
-        seconds.sort_by(f64::total_cmp);
+        let weight = values(n, k);
+        let (x, dy) = (values(m, k).cast(dtype), values(m, n).cast(dtype));
+        let mut linear = Linear::new(&device, dtype, &[&weight], None);
+        let weight = Some(Trainable::Full(ParameterId(0)));
+        linear.set_links(vec![Link { outputs: 0..n, weight, bias: None }]);
+        let mut gradients = Gradients::new(&[(n, k)]);
+        let forward = time(|| {
+            std::hint::black_box(linear.forward(&device, &x));
+        });
+        let by_input = time(|| {
+            std::hint::black_box(linear.input_gradient(&device, &dy));
+        });
+        let by_weight = time(|| linear.parameter_gradients(&device, &x, &dy, &mut gradients));
         let gflop = 2.0 * (m * k * n) as f64 / 1e9;
-        let tier = device.as_cpu().tier().name();
-        println!(
-            "{tier} {dtype} {m}x{k}x{n}: {:.0} GFLOP/s, {:.0} for each CPU second",
-            gflop / seconds[7],
-            gflop / cpu
-        );
+        let times = [("forward", forward), ("input", by_input), ("weight", by_weight)];
+        for (what, (seconds, cpu)) in times {
+            println!(
+                "{tier} {dtype} {m}x{k}x{n} {what}: {:.0} GFLOP/s, {:.0} for each CPU second",
+                gflop / seconds,
+                gflop / cpu
+            );
+        }
     }
+}
+
+fn values(rows: usize, cols: usize) -> Matrix {
+    let value = |i: usize| (i % 17) as f32 / 17.0 - 0.5;
+    Matrix::from_vec(rows, cols, (0..rows * cols).map(value).collect::<Vec<f32>>())
+}
+
+/// The median of wall seconds, and the mean of processor seconds.
+fn time(mut run: impl FnMut()) -> (f64, f64) {
+    let cpu = cpu_seconds();
+    let mut seconds: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    let cpu = (cpu_seconds() - cpu) / RUNS as f64;
+    seconds.sort_by(f64::total_cmp);
+    (seconds[RUNS / 2], cpu)
 }
 
 /// Processor time of all threads of this process; not disturbed by other processes as wall time is.

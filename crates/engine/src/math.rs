@@ -43,6 +43,39 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
+/// The derivative of [`silu`].
+#[inline(always)]
+pub(crate) fn silu_derivative(x: f32) -> f32 {
+    let sigmoid = 1.0 / (1.0 + exp(-x));
+    sigmoid * (1.0 + x * (1.0 - sigmoid))
+}
+
+/// The derivative of [`gelu`].
+#[inline(always)]
+pub(crate) fn gelu_derivative(x: f32) -> f32 {
+    /// 1 / sqrt(2π), the standard normal density at 0.
+    const DENSITY: f32 = 0.398_942_3;
+    let cumulative = 0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
+    cumulative + x * DENSITY * exp(-0.5 * x * x)
+}
+
+/// Σ a·b, in lanes and then pairwise over the lanes.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += a * b;
+    }
+    fold_lanes(lanes, |a, b| a + b)
+}
+
 /// Σ x², in lanes and then pairwise over the lanes.
 #[inline(always)]
 pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {

@@ -133,6 +133,13 @@ impl Checkpoint {
         checkpoint
     }
 
+    /// A random matrix `[rows, cols]`, row-major, by the rule of [`Checkpoint::random_head`].
+    pub(crate) fn random_matrix(seed: u64, name: &str, rows: usize, cols: usize) -> Vec<f32> {
+        let mut values = vec![0.0; rows * cols];
+        random::Generator::for_head(seed, name, &[rows, cols]).fill(0, &mut values);
+        values
+    }
+
     fn empty(folder: PathBuf) -> Self {
         Self { folder, files: Vec::new(), entries: Vec::new(), by_name: BTreeMap::new() }
     }

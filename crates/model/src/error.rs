@@ -299,6 +299,14 @@ pub enum LoadError {
         /// What the tensors show.
         found: String,
     },
+    /// A LoRA target that names no module of a trained part.
+    #[error(
+        "no module of a trained part is called `{target}`; LoRA targets are the last words of module names, such as `q_proj` or `down_proj`"
+    )]
+    UnknownLoraTarget {
+        /// The target as given.
+        target: String,
+    },
     /// The head has too many layers.
     #[error("the head `{layout}` in `{}` has {found} layers; supported are 1 to {max}", folder.display())]
     TooManyHeadLayers {

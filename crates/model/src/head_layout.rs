@@ -107,8 +107,7 @@ pub fn tensor_shapes(
     head: &RewardHeadConfig,
     backbone_hidden_size: usize,
 ) -> Vec<(String, Vec<usize>)> {
-    let layout = if head.num_layers == 1 { HeadLayout::Score } else { HeadLayout::ScoreSequential };
-    let prefixes = layer_prefixes(layout, head.num_layers);
+    let prefixes = written_prefixes(head.num_layers);
     let mut shapes = Vec::new();
     for (prefix, [outputs, inputs]) in prefixes.iter().zip(head.layer_shapes(backbone_hidden_size))
     {
@@ -118,6 +117,17 @@ pub fn tensor_shapes(
         }
     }
     shapes
+}
+
+/// Whether a tensor is part of a head, of whichever layout.
+pub(crate) fn is_head_tensor(name: &str) -> bool {
+    layout_of(name).is_some()
+}
+
+/// The modules of a head in the layout that is written.
+pub(crate) fn written_prefixes(num_layers: usize) -> Vec<String> {
+    let layout = if num_layers == 1 { HeadLayout::Score } else { HeadLayout::ScoreSequential };
+    layer_prefixes(layout, num_layers)
 }
 
 /// The layout of the head that a checkpoint holds, if it holds one.

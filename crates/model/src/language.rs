@@ -8,94 +8,126 @@
 //! compute type; products, keys, values and gates have the compute type.
 
 use engine::{
-    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, attention,
-    embedding, gather_rows, rms_norm, rotate,
+    AttentionLayout, DType, Embedding, GatedLinear, Heads, Linear, RmsNorm, RotaryTable, Tape, Var,
 };
+use std::sync::Arc;
 
 use crate::config::TextConfig;
 use crate::error::LoadError;
 use crate::prefix_tree::PrefixTree;
 use crate::trace::Observer;
-use crate::weights::Weights;
+use crate::weights::{LayerMut, Named, Weights};
 
 /// The decoder with packed weights.
 #[derive(Debug)]
 pub(crate) struct LanguageModel {
     config: TextConfig,
     dtype: DType,
-    embed_tokens: Matrix,
+    embed_tokens: Named<Embedding>,
     layers: Vec<Layer>,
-    norm: Vec<f32>,
+    norm: Named<RmsNorm>,
 }
 
 #[derive(Debug)]
 struct Layer {
-    input_norm: Vec<f32>,
-    query: Linear,
-    key_value: Linear,
-    out: Linear,
-    post_attention_norm: Vec<f32>,
-    gate_up: GatedLinear,
-    down: Linear,
+    input_norm: Named<RmsNorm>,
+    query: Named<Linear>,
+    key_value: Named<Linear>,
+    out: Named<Linear>,
+    post_attention_norm: Named<RmsNorm>,
+    gate_up: Named<GatedLinear>,
+    down: Named<Linear>,
+}
+
+/// What the layers of one pass share.
+#[derive(Clone)]
+struct Pass {
+    dtype: DType,
+    heads: Heads,
+    /// Of every row, for the keys.
+    table: Arc<RotaryTable>,
+    /// Of the rows whose hidden states go on.
+    query_table: Arc<RotaryTable>,
+    layout: Arc<AttentionLayout>,
 }
 
 impl LanguageModel {
     pub(crate) fn load(weights: &Weights<'_>, config: &TextConfig) -> Result<Self, LoadError> {
         let embed_tokens = weights.table(
-            "model.language_model.embed_tokens.weight",
+            "model.language_model.embed_tokens",
             config.vocab_size,
             config.hidden_size,
         )?;
         let layers = (0..config.num_hidden_layers)
             .map(|layer_idx| Layer::load(weights, config, layer_idx))
             .collect::<Result<_, _>>()?;
-        let norm = weights.vector("model.language_model.norm.weight", config.hidden_size)?;
+        let norm =
+            weights.norm("model.language_model.norm", config.hidden_size, config.rms_norm_eps)?;
         Ok(Self { config: config.clone(), dtype: weights.dtype, embed_tokens, layers, norm })
     }
 
     /// Token embeddings, f32 `[rows, hidden_size]`; visual rows are overwritten by the caller.
-    pub(crate) fn embed(&self, token_ids: &[u32]) -> Matrix {
-        embedding(&self.embed_tokens, token_ids)
+    pub(crate) fn embed<'a>(&'a self, tape: &mut Tape<'a>, token_ids: &[u32]) -> Var {
+        tape.embedding(&self.embed_tokens, token_ids)
     }
 
     /// Final hidden states of `score_rows`.
     ///
     /// # Shapes
     /// `hidden`: f32 `[rows, hidden_size]`; result: f32 `[score_rows.len(), hidden_size]`, after the last norm.
-    pub(crate) fn forward(
-        &self,
-        device: &Device,
+    pub(crate) fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
         tree: &PrefixTree,
-        mut hidden: Matrix,
+        mut hidden: Var,
         score_rows: &[usize],
         observer: &mut dyn Observer,
-    ) -> Matrix {
-        let table = self.rotary_table(&tree.position_ids);
-        let layout = tree.layout();
+    ) -> Var {
+        let table = Arc::new(self.rotary_table(&tree.position_ids));
+        let every_row = Pass {
+            dtype: self.dtype,
+            heads: self.heads(),
+            query_table: Arc::clone(&table),
+            layout: Arc::new(tree.layout()),
+            table,
+        };
+        let read_rows = Pass {
+            query_table: Arc::new(every_row.table.gather(score_rows)),
+            layout: Arc::new(tree.layout_of_rows(score_rows)),
+            ..every_row.clone()
+        };
         let (last, layers) = self.layers.split_last().expect("a model has a layer");
         for (layer_idx, layer) in layers.iter().enumerate() {
-            let normed = layer.normed(self, &hidden);
-            let key_value = layer.keys_values(device, self, &normed, &table);
-            layer.attend(device, self, &normed, &key_value, &table, &layout, &mut hidden);
-            layer.mix_features(device, self, &mut hidden);
-            observer.stage(&format!("language.layers.{layer_idx}"), &hidden);
+            let pass = every_row.clone();
+            hidden =
+                tape.layer(hidden, move |tape, hidden| layer.forward(tape, &pass, hidden, None));
+            observer.stage(&format!("language.layers.{layer_idx}"), hidden.value());
         }
-        let normed = last.normed(self, &hidden);
-        let key_value = last.keys_values(device, self, &normed, &table);
-        let mut read = gather_rows(&hidden, score_rows);
-        last.attend(
-            device,
-            self,
-            &gather_rows(&normed, score_rows),
-            &key_value,
-            &table.gather(score_rows),
-            &tree.layout_of_rows(score_rows),
-            &mut read,
-        );
-        last.mix_features(device, self, &mut read);
-        let read = rms_norm(&read, &self.norm, self.config.rms_norm_eps, DType::F32);
-        observer.stage("language.norm", &read);
+        let score_rows = score_rows.to_vec();
+        let read = tape.layer(hidden, move |tape, hidden| {
+            last.forward(tape, &read_rows, hidden, Some(&score_rows))
+        });
+        let read = tape.rms_norm(&read, &self.norm, DType::F32);
+        observer.stage("language.norm", read.value());
         read
+    }
+
+    /// Every layer that has parameters.
+    pub(crate) fn layers_mut(&mut self) -> Vec<LayerMut<'_>> {
+        let mut layers = vec![LayerMut::Table(&mut self.embed_tokens)];
+        for layer in &mut self.layers {
+            layers.extend([
+                LayerMut::Norm(&mut layer.input_norm),
+                LayerMut::Linear(&mut layer.query),
+                LayerMut::Linear(&mut layer.key_value),
+                LayerMut::Linear(&mut layer.out),
+                LayerMut::Norm(&mut layer.post_attention_norm),
+                LayerMut::Gated(&mut layer.gate_up),
+                LayerMut::Linear(&mut layer.down),
+            ]);
+        }
+        layers.push(LayerMut::Norm(&mut self.norm));
+        layers
     }
 
     fn heads(&self) -> Heads {
@@ -139,12 +171,15 @@ impl Layer {
         let name = |part: &str| format!("model.language_model.layers.{idx}.{part}");
         let (key, value) = (name("self_attn.k_proj"), name("self_attn.v_proj"));
         Ok(Self {
-            input_norm: weights.vector(&name("input_layernorm.weight"), hidden)?,
+            input_norm: weights.norm(&name("input_layernorm"), hidden, config.rms_norm_eps)?,
             query: weights.linear(&[(&name("self_attn.q_proj"), queries)], &[hidden], true)?,
             key_value: weights.linear(&[(&key, keys), (&value, keys)], &[hidden], true)?,
             out: weights.linear(&[(&name("self_attn.o_proj"), hidden)], &[queries], false)?,
-            post_attention_norm: weights
-                .vector(&name("post_attention_layernorm.weight"), hidden)?,
+            post_attention_norm: weights.norm(
+                &name("post_attention_layernorm"),
+                hidden,
+                config.rms_norm_eps,
+            )?,
             gate_up: weights.gated(&name("mlp"), config.intermediate_size, hidden, false)?,
             down: weights.linear(
                 &[(&name("mlp.down_proj"), hidden)],
@@ -154,44 +189,28 @@ impl Layer {
         })
     }
 
-    fn normed(&self, model: &LanguageModel, hidden: &Matrix) -> Matrix {
-        rms_norm(hidden, &self.input_norm, model.config.rms_norm_eps, model.dtype)
-    }
-
-    /// Rotated keys and plain values side by side.
-    fn keys_values(
-        &self,
-        device: &Device,
-        model: &LanguageModel,
-        normed: &Matrix,
-        table: &RotaryTable,
-    ) -> Matrix {
-        let mut key_value = self.key_value.forward(device, normed);
-        rotate(&mut key_value, 0, model.config.num_key_value_heads, table);
-        key_value
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "queries and keys differ in the last layer")]
-    fn attend(
-        &self,
-        device: &Device,
-        model: &LanguageModel,
-        normed: &Matrix,
-        key_value: &Matrix,
-        table: &RotaryTable,
-        layout: &AttentionLayout,
-        hidden: &mut Matrix,
-    ) {
-        let mut query = self.query.forward(device, normed);
-        rotate(&mut query, 0, model.config.num_attention_heads, table);
-        let attended = attention(device, &query, key_value, &model.heads(), layout);
-        self.out.forward_add(device, &attended, hidden);
-    }
-
-    fn mix_features(&self, device: &Device, model: &LanguageModel, hidden: &mut Matrix) {
-        let epsilon = model.config.rms_norm_eps;
-        let normed = rms_norm(hidden, &self.post_attention_norm, epsilon, model.dtype);
-        let gated = self.gate_up.forward(device, &normed);
-        self.down.forward_add(device, &gated, hidden);
+    /// Keys and values of all rows; everything else for the `read` rows only, where they are given.
+    fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        pass: &Pass,
+        hidden: Var,
+        read: Option<&[usize]>,
+    ) -> Var {
+        let Pass { dtype, heads, table, query_table, layout } = pass;
+        let normed = tape.rms_norm(&hidden, &self.input_norm, *dtype);
+        let key_value = tape.linear(&normed, &self.key_value);
+        let key_value = tape.rotate(key_value, heads.key_col, heads.num_key_value_heads, table);
+        let (normed, hidden) = match read {
+            Some(rows) => (tape.gather_rows(&normed, rows), tape.gather_rows(&hidden, rows)),
+            None => (normed, hidden),
+        };
+        let query = tape.linear(&normed, &self.query);
+        let query = tape.rotate(query, heads.query_col, heads.num_heads, query_table);
+        let attended = tape.attention(&query, &key_value, *heads, layout);
+        let hidden = tape.linear_add(&attended, &self.out, hidden);
+        let normed = tape.rms_norm(&hidden, &self.post_attention_norm, *dtype);
+        let gated = tape.gated(&normed, &self.gate_up);
+        tape.linear_add(&gated, &self.down, hidden)
     }
 }

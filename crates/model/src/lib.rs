@@ -18,6 +18,7 @@ mod prefix_tree;
 pub mod preset;
 mod reward_model;
 mod trace;
+pub mod training;
 mod vision;
 mod weights;
 pub mod write;

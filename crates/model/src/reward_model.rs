@@ -1,6 +1,6 @@
 //! A whole reward model: conversations in, one f32 each out. The one forward pass of the project.
 
-use engine::{DType, Device, Matrix, copy_rows};
+use engine::{DType, Device, Tape, Var};
 use prompt::{Encoded, VisionTokens};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::language::LanguageModel;
 use crate::prefix_tree::PrefixTree;
 use crate::trace::{Blind, Observer};
 use crate::vision::VisionTower;
-use crate::weights::Weights;
+use crate::weights::{LayerMut, Weights};
 
 /// A reward model with its weights packed for one device.
 #[derive(Debug)]
@@ -119,13 +119,34 @@ impl RewardModel {
         }
         self.device.run(|| {
             let tree = self.pack(conversations);
-            let rows: Vec<usize> =
-                tokens.iter().enumerate().map(|(i, &token)| tree.row_of(i, token)).collect();
-            let embedded = self.embed(&tree, observer);
-            observer.stage("language.inputs_embeds", &embedded);
-            let hidden = self.language.forward(&self.device, &tree, embedded, &rows, observer);
-            Ok(self.head.forward(&self.device, &hidden))
+            let mut tape = Tape::computing(&self.device);
+            Ok(self.forward(&mut tape, &tree, tokens, observer).value().to_f32())
         })
+    }
+
+    /// Rewards, f32 `[conversations, 1]`, of a packed tree, read at one token of each conversation. The one forward pass:
+    /// scoring computes it, training records it.
+    pub(crate) fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        tree: &PrefixTree,
+        tokens: &[usize],
+        observer: &mut dyn Observer,
+    ) -> Var {
+        let rows: Vec<usize> =
+            tokens.iter().enumerate().map(|(i, &token)| tree.row_of(i, token)).collect();
+        let embedded = self.embed(tape, tree, observer);
+        observer.stage("language.inputs_embeds", embedded.value());
+        let hidden = self.language.forward(tape, tree, embedded, &rows, observer);
+        self.head.forward(tape, hidden)
+    }
+
+    /// Every layer that has parameters, in a fixed order.
+    pub(crate) fn layers_mut(&mut self) -> Vec<LayerMut<'_>> {
+        let mut layers = self.vision.layers_mut();
+        layers.extend(self.language.layers_mut());
+        layers.extend(self.head.layers_mut());
+        layers
     }
 
     /// The packed form in which conversations are scored.
@@ -147,7 +168,7 @@ impl RewardModel {
         }
     }
 
-    fn check(&self, conversations: &[&Encoded]) -> Result<(), ScoreError> {
+    pub(crate) fn check(&self, conversations: &[&Encoded]) -> Result<(), ScoreError> {
         let limit = self.config.text.max_position_embeddings;
         let vocab_size = self.config.text.vocab_size;
         for (index, conversation) in conversations.iter().enumerate() {
@@ -164,12 +185,18 @@ impl RewardModel {
     }
 
     /// Token embeddings with the visuals' embeddings in their places; each visual is computed once.
-    fn embed(&self, tree: &PrefixTree, observer: &mut dyn Observer) -> Matrix {
-        let mut hidden = self.language.embed(&tree.token_ids);
+    fn embed<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        tree: &PrefixTree,
+        observer: &mut dyn Observer,
+    ) -> Var {
+        let mut hidden = self.language.embed(tape, &tree.token_ids);
         for (visual_idx, visual) in tree.visuals.iter().enumerate() {
-            let embedded = self.vision.forward(&self.device, visual, observer);
+            let embedded = self.vision.forward(tape, visual, observer);
             for rows in tree.visual_rows.iter().filter(|rows| rows.visual == visual_idx) {
-                copy_rows(&embedded, rows.token, rows.count, &mut hidden, rows.row);
+                let from = rows.token..rows.token + rows.count;
+                hidden = tape.copy_rows(&embedded, from, hidden, rows.row);
             }
         }
         hidden

@@ -8,15 +8,16 @@
 //! transformers 5.23.0 `modeling_qwen2_5_vl.py`, `Qwen2_5_VisionTransformerPretrainedModel`.
 
 use engine::{
-    AttentionLayout, DType, Device, GatedLinear, Heads, Linear, Matrix, RotaryTable, Segment,
-    Visible, attention, copy_rows, gather_rows, rms_norm, rotate,
+    AttentionLayout, DType, GatedLinear, Heads, Linear, Matrix, RmsNorm, RotaryTable, Segment,
+    Tape, Var, Visible,
 };
 use prompt::Visual;
+use std::sync::Arc;
 
 use crate::config::{VISION_RMS_NORM_EPS, VisionConfig};
 use crate::error::LoadError;
 use crate::trace::Observer;
-use crate::weights::Weights;
+use crate::weights::{LayerMut, Named, Weights};
 
 /// Base of the rotary angles; fixed in the reference.
 const ROPE_THETA: f32 = 10_000.0;
@@ -28,26 +29,35 @@ const PATCH_CHUNK: usize = 4096;
 pub(crate) struct VisionTower {
     config: VisionConfig,
     dtype: DType,
-    patch_embed: Linear,
+    patch_embed: Named<Linear>,
     blocks: Vec<Block>,
     merger: Merger,
 }
 
 #[derive(Debug)]
 struct Block {
-    norm1: Vec<f32>,
-    qkv: Linear,
-    proj: Linear,
-    norm2: Vec<f32>,
-    gate_up: GatedLinear,
-    down: Linear,
+    norm1: Named<RmsNorm>,
+    qkv: Named<Linear>,
+    proj: Named<Linear>,
+    norm2: Named<RmsNorm>,
+    gate_up: Named<GatedLinear>,
+    down: Named<Linear>,
 }
 
 #[derive(Debug)]
 struct Merger {
-    ln_q: Vec<f32>,
-    hidden: Linear,
-    out: Linear,
+    ln_q: Named<RmsNorm>,
+    hidden: Named<Linear>,
+    out: Named<Linear>,
+}
+
+/// What the blocks of one pass over a visual share.
+#[derive(Clone, Debug)]
+struct Pass {
+    dtype: DType,
+    heads: Heads,
+    table: Arc<RotaryTable>,
+    layout: Arc<AttentionLayout>,
 }
 
 impl VisionTower {
@@ -64,7 +74,7 @@ impl VisionTower {
             .collect::<Result<_, _>>()?;
         let merged = hidden * config.merge_unit();
         let merger = Merger {
-            ln_q: weights.vector("model.visual.merger.ln_q.weight", hidden)?,
+            ln_q: weights.norm("model.visual.merger.ln_q", hidden, VISION_RMS_NORM_EPS)?,
             hidden: weights.linear(&[("model.visual.merger.mlp.0", merged)], &[merged], true)?,
             out: weights.linear(
                 &[("model.visual.merger.mlp.2", config.out_hidden_size)],
@@ -79,27 +89,58 @@ impl VisionTower {
     ///
     /// # Shapes
     /// Result: `[merged, out_hidden_size]` in the compute type, in the order of the placeholder tokens.
-    pub(crate) fn forward(
-        &self,
-        device: &Device,
+    pub(crate) fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
         visual: &Visual,
         observer: &mut dyn Observer,
-    ) -> Matrix {
+    ) -> Var {
         let plan = WindowPlan::new(visual.grid, &self.config);
-        let mut hidden = self.embed_patches(device, visual, &plan);
-        observer.stage("vision.patch_embed", &hidden);
-        let table = self.rotary_table(visual.grid, &plan);
-        let (windows, frames) = (plan.window_layout(), plan.frame_layout());
+        let mut hidden = self.embed_patches(tape, visual, &plan);
+        observer.stage("vision.patch_embed", hidden.value());
+        let table = Arc::new(self.rotary_table(visual.grid, &plan));
+        let pass = |layout| Pass {
+            dtype: self.dtype,
+            heads: self.heads(),
+            table: Arc::clone(&table),
+            layout: Arc::new(layout),
+        };
+        let (windows, frames) = (pass(plan.window_layout()), pass(plan.frame_layout()));
         for (block_idx, block) in self.blocks.iter().enumerate() {
             let full = self.config.fullatt_block_indexes.contains(&block_idx);
-            let layout = if full { &frames } else { &windows };
-            block.forward(device, self.dtype, &self.heads(), &table, layout, &mut hidden);
-            observer.stage(&format!("vision.blocks.{block_idx}"), &hidden);
+            let pass = if full { frames.clone() } else { windows.clone() };
+            hidden = tape.layer(hidden, move |tape, hidden| block.forward(tape, &pass, hidden));
+            observer.stage(&format!("vision.blocks.{block_idx}"), hidden.value());
         }
-        let merged = self.merger.forward(device, self.dtype, &self.config, hidden);
-        let merged = gather_rows(&merged, &plan.inverse());
-        observer.stage("vision.merged", &merged);
+        let (merger, dtype, unit) = (&self.merger, self.dtype, self.config.merge_unit());
+        let inverse = plan.inverse();
+        let merged = tape.layer(hidden, move |tape, hidden| {
+            let merged = merger.forward(tape, dtype, unit, hidden);
+            tape.gather_rows(&merged, &inverse)
+        });
+        observer.stage("vision.merged", merged.value());
         merged
+    }
+
+    /// Every layer that has parameters.
+    pub(crate) fn layers_mut(&mut self) -> Vec<LayerMut<'_>> {
+        let mut layers = vec![LayerMut::Linear(&mut self.patch_embed)];
+        for block in &mut self.blocks {
+            layers.extend([
+                LayerMut::Norm(&mut block.norm1),
+                LayerMut::Linear(&mut block.qkv),
+                LayerMut::Linear(&mut block.proj),
+                LayerMut::Norm(&mut block.norm2),
+                LayerMut::Gated(&mut block.gate_up),
+                LayerMut::Linear(&mut block.down),
+            ]);
+        }
+        layers.extend([
+            LayerMut::Norm(&mut self.merger.ln_q),
+            LayerMut::Linear(&mut self.merger.hidden),
+            LayerMut::Linear(&mut self.merger.out),
+        ]);
+        layers
     }
 
     fn heads(&self) -> Heads {
@@ -115,10 +156,11 @@ impl VisionTower {
     }
 
     /// `[patches, hidden]` f32, in window order.
-    fn embed_patches(&self, device: &Device, visual: &Visual, plan: &WindowPlan) -> Matrix {
+    fn embed_patches<'a>(&'a self, tape: &mut Tape<'a>, visual: &Visual, plan: &WindowPlan) -> Var {
         let unit = self.config.merge_unit();
-        let features = self.config.patch_features();
-        let mut hidden = Matrix::zeros(visual.num_patches(), self.config.hidden_size, DType::F32);
+        let (width, features) = (self.config.hidden_size, self.config.patch_features());
+        let zeros = |rows| Var::constant(Matrix::zeros(rows, width, DType::F32));
+        let mut hidden = zeros(visual.num_patches());
         for (chunk_idx, groups) in plan.order.chunks(PATCH_CHUNK / unit).enumerate() {
             let rows = groups.len() * unit;
             let mut pixels = vec![0.0_f32; rows * features];
@@ -126,9 +168,10 @@ impl VisionTower {
                 visual.write_rows(group * unit..(group + 1) * unit, out);
             }
             let pixels = Matrix::from_vec(rows, features, pixels).cast(self.dtype);
-            let mut embedded = Matrix::zeros(rows, self.config.hidden_size, DType::F32);
-            self.patch_embed.forward_add(device, &pixels, &mut embedded);
-            copy_rows(&embedded, 0, rows, &mut hidden, chunk_idx * (PATCH_CHUNK / unit) * unit);
+            let pixels = Var::constant(pixels);
+            let embedded = tape.linear_add(&pixels, &self.patch_embed, zeros(rows));
+            let start = chunk_idx * (PATCH_CHUNK / unit) * unit;
+            hidden = tape.copy_rows(&embedded, 0..rows, hidden, start);
         }
         hidden
     }
@@ -161,10 +204,10 @@ impl Block {
         let hidden = config.hidden_size;
         let name = |part: &str| format!("model.visual.blocks.{idx}.{part}");
         Ok(Self {
-            norm1: weights.vector(&name("norm1.weight"), hidden)?,
+            norm1: weights.norm(&name("norm1"), hidden, VISION_RMS_NORM_EPS)?,
             qkv: weights.linear(&[(&name("attn.qkv"), 3 * hidden)], &[hidden], true)?,
             proj: weights.linear(&[(&name("attn.proj"), hidden)], &[hidden], true)?,
-            norm2: weights.vector(&name("norm2.weight"), hidden)?,
+            norm2: weights.norm(&name("norm2"), hidden, VISION_RMS_NORM_EPS)?,
             gate_up: weights.gated(&name("mlp"), config.intermediate_size, hidden, true)?,
             down: weights.linear(
                 &[(&name("mlp.down_proj"), hidden)],
@@ -174,40 +217,33 @@ impl Block {
         })
     }
 
-    fn forward(
-        &self,
-        device: &Device,
-        dtype: DType,
-        heads: &Heads,
-        table: &RotaryTable,
-        layout: &AttentionLayout,
-        hidden: &mut Matrix,
-    ) {
-        let normed = rms_norm(hidden, &self.norm1, VISION_RMS_NORM_EPS, dtype);
-        let mut qkv = self.qkv.forward(device, &normed);
-        rotate(&mut qkv, heads.query_col, 2 * heads.num_heads, table);
-        let attended = attention(device, &qkv, &qkv, heads, layout);
-        self.proj.forward_add(device, &attended, hidden);
-        let normed = rms_norm(hidden, &self.norm2, VISION_RMS_NORM_EPS, dtype);
-        let gated = self.gate_up.forward(device, &normed);
-        self.down.forward_add(device, &gated, hidden);
+    fn forward<'a>(&'a self, tape: &mut Tape<'a>, pass: &Pass, hidden: Var) -> Var {
+        let Pass { dtype, heads, table, layout } = pass;
+        let normed = tape.rms_norm(&hidden, &self.norm1, *dtype);
+        let qkv = tape.linear(&normed, &self.qkv);
+        let qkv = tape.rotate(qkv, heads.query_col, 2 * heads.num_heads, table);
+        let attended = tape.attention(&qkv, &qkv, *heads, layout);
+        let hidden = tape.linear_add(&attended, &self.proj, hidden);
+        let normed = tape.rms_norm(&hidden, &self.norm2, *dtype);
+        let gated = tape.gated(&normed, &self.gate_up);
+        tape.linear_add(&gated, &self.down, hidden)
     }
 }
 
 impl Merger {
-    fn forward(
-        &self,
-        device: &Device,
+    fn forward<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
         dtype: DType,
-        config: &VisionConfig,
-        hidden: Matrix,
-    ) -> Matrix {
-        let (patches, width) = hidden.dims();
-        let normed = rms_norm(&hidden, &self.ln_q, VISION_RMS_NORM_EPS, dtype);
+        merge_unit: usize,
+        hidden: Var,
+    ) -> Var {
+        let (patches, width) = hidden.value().dims();
+        let normed = tape.rms_norm(&hidden, &self.ln_q, dtype);
         drop(hidden);
-        let unit = config.merge_unit();
-        let blocks = normed.reshape(patches / unit, width * unit);
-        self.out.forward(device, &self.hidden.forward_gelu(device, &blocks))
+        let blocks = tape.reshape(normed, patches / merge_unit, width * merge_unit);
+        let between = tape.linear_gelu(&blocks, &self.hidden);
+        tape.linear(&between, &self.out)
     }
 }
 

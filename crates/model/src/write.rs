@@ -206,7 +206,7 @@ fn write_config_with_head(
     write_json(&folder.join(CONFIG_FILE), &json)
 }
 
-fn copy_side_files(source: &Path, folder: &Path) -> Result<(), WriteError> {
+pub(crate) fn copy_side_files(source: &Path, folder: &Path) -> Result<(), WriteError> {
     for name in SIDE_FILES {
         let file = source.join(name);
         if file.is_file() {
@@ -220,7 +220,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), WriteError> {
     fs::copy(from, to).map(drop).map_err(|source| write_error(to, source))
 }
 
-fn write_json(file: &Path, value: &Value) -> Result<(), WriteError> {
+pub(crate) fn write_json(file: &Path, value: &Value) -> Result<(), WriteError> {
     let mut text = format!("{value:#}");
     text.push('\n');
     fs::write(file, text).map_err(|source| write_error(file, source))
@@ -243,14 +243,14 @@ fn refuse_occupied(out: &Path) -> Result<(), WriteError> {
 }
 
 /// A folder under construction beside its destination; removed again unless it is committed.
-struct StagedFolder {
-    path: PathBuf,
+pub(crate) struct StagedFolder {
+    pub(crate) path: PathBuf,
     out: PathBuf,
     committed: bool,
 }
 
 impl StagedFolder {
-    fn create(out: &Path) -> Result<Self, WriteError> {
+    pub(crate) fn create(out: &Path) -> Result<Self, WriteError> {
         refuse_occupied(out)?;
         // An absolute path has a name and a parent even where `out` is `.` or a bare name.
         let absolute = std::path::absolute(out).map_err(|source| write_error(out, source))?;
@@ -264,7 +264,7 @@ impl StagedFolder {
         Ok(Self { path, out: out.to_owned(), committed: false })
     }
 
-    fn commit(mut self) -> Result<Written, WriteError> {
+    pub(crate) fn commit(mut self) -> Result<Written, WriteError> {
         let (files, size_bytes) =
             list_files(&self.path).map_err(|source| write_error(&self.path, source))?;
         if self.out.exists() {

@@ -125,7 +125,7 @@ fn heads_of_every_depth_and_activation_equal_the_reference() {
                 position: ScorePosition::EndOfTurn,
                 source_layout: HeadLayout::ScoreSequential,
             };
-            let rewards = RewardHead::new(&device, &head).forward(&device, &hidden);
+            let rewards = RewardHead::new(&device, &head).score(&device, hidden.clone());
             let expected = &tensors[&format!("{num_layers}.{name}.rewards")].values;
             let difference = compare(&rewards, expected);
             assert!(difference.relative < 1e-5, "{num_layers} layers, {name}: {difference:?}");

@@ -6,10 +6,12 @@
 //! NUMERICS: blocks are cut at multiples of `KEY_BLOCK` along a query's own path, from its first key. A row's
 //! result depends on its path alone, not on how the path is split into shared segments.
 
+mod gradient;
 mod layout;
 mod packing;
 mod tile;
 
+pub(crate) use gradient::{OutputGradient, attention_gradient, joint_attention_gradient};
 pub use layout::{AttentionLayout, Segment, Visible};
 
 use crate::device::{Cpu, Device};
@@ -60,11 +62,42 @@ pub fn attention(
     heads: &Heads,
     layout: &AttentionLayout,
 ) -> Matrix {
+    let inputs = Inputs { q, kv, heads, layout };
     let cpu = device.as_cpu();
     device.run(|| match q.dtype() {
-        DType::F32 => attend::<f32>(cpu.f32_kernel(), cpu, q, kv, heads, layout),
-        DType::Bf16 => attend::<bf16>(cpu.bf16_kernel(), cpu, q, kv, heads, layout),
+        DType::F32 => attend::<f32>(cpu.f32_kernel(), cpu, &inputs, None),
+        DType::Bf16 => attend::<bf16>(cpu.bf16_kernel(), cpu, &inputs, None),
     })
+}
+
+/// [`attention`], the same bits, and what its gradient needs besides: ln Σ exp of each query's scaled scores.
+///
+/// # Shapes
+/// The logarithms: `[query rows, num_heads]`.
+pub(crate) fn attention_keeping(
+    device: &Device,
+    q: &Matrix,
+    kv: &Matrix,
+    heads: &Heads,
+    layout: &AttentionLayout,
+) -> (Matrix, Vec<f32>) {
+    let inputs = Inputs { q, kv, heads, layout };
+    let mut log_sums = vec![0.0; q.rows() * heads.num_heads];
+    let kept = SharedRows::new(&mut log_sums, heads.num_heads);
+    let cpu = device.as_cpu();
+    let out = device.run(|| match q.dtype() {
+        DType::F32 => attend::<f32>(cpu.f32_kernel(), cpu, &inputs, Some(&kept)),
+        DType::Bf16 => attend::<bf16>(cpu.bf16_kernel(), cpu, &inputs, Some(&kept)),
+    });
+    (out, log_sums)
+}
+
+/// What attention reads.
+struct Inputs<'a> {
+    q: &'a Matrix,
+    kv: &'a Matrix,
+    heads: &'a Heads,
+    layout: &'a AttentionLayout,
 }
 
 /// Some queries of a segment, one head.
@@ -77,11 +110,10 @@ struct Task<'a> {
 fn attend<T: Element>(
     kernel: &Kernel<T>,
     cpu: &Cpu,
-    q: &Matrix,
-    kv: &Matrix,
-    heads: &Heads,
-    layout: &AttentionLayout,
+    inputs: &Inputs<'_>,
+    log_sums: Option<&SharedRows<f32>>,
 ) -> Matrix {
+    let &Inputs { q, kv, heads, layout } = inputs;
     assert_eq!(layout.num_queries, q.rows(), "the layout has another number of queries");
     let q_values = q.as_slice::<T>();
     let width = heads.num_heads * heads.head_dim;
@@ -115,6 +147,12 @@ fn attend<T: Element>(
                     // SAFETY: each (query, head) is in one task; `out` is borrowed until all have ended.
                     let out = unsafe { target.segment(row, out_col, heads.head_dim) };
                     scratch.write_row(i, out);
+                    if let Some(log_sums) = log_sums {
+                        #[expect(unsafe_code, reason = "tasks write disjoint rows and heads")]
+                        // SAFETY: as above.
+                        let kept = unsafe { log_sums.segment(row, task.head, 1) };
+                        kept[0] = scratch.log_sum(i);
+                    }
                 }
             },
         );

@@ -1,20 +1,67 @@
-//! Looking up rows of an embedding table.
+//! Looking up rows of an embedding table, and the gradient of the rows that were looked up.
 
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
+use crate::parameters::ParameterId;
 use half::bf16;
+use std::sync::Arc;
 
-/// `y[i] = table[ids[i]]`, widened to f32.
-///
-/// # Shapes
-/// `table`: `[vocabulary, cols]`; result: f32 `[ids.len(), cols]`.
-///
-/// # Panics
-/// If an id is outside of the table.
-pub fn embedding(table: &Matrix, ids: &[u32]) -> Matrix {
-    match table.dtype() {
-        DType::F32 => lookup::<f32>(table, ids),
-        DType::Bf16 => lookup::<bf16>(table, ids),
+/// A table of embeddings in the compute type. The table may be shared with whoever trains it.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    table: Arc<Matrix>,
+    parameter: Option<ParameterId>,
+}
+
+impl Embedding {
+    /// A frozen table, `[vocabulary, cols]`.
+    pub fn new(table: Matrix) -> Self {
+        Self { table: Arc::new(table), parameter: None }
+    }
+
+    /// Trains the table under this id, or freezes it.
+    pub fn set_parameter(&mut self, parameter: Option<ParameterId>) {
+        self.parameter = parameter;
+    }
+
+    /// The id under which the table is trained.
+    pub fn parameter(&self) -> Option<ParameterId> {
+        self.parameter
+    }
+
+    /// Lets go of the table, so that nobody else holds it while it is changed.
+    pub fn release_table(&mut self) {
+        self.table = Arc::new(Matrix::zeros(0, self.table.cols(), self.table.dtype()));
+    }
+
+    /// Replaces the table.
+    pub fn set_table(&mut self, table: Arc<Matrix>) {
+        self.table = table;
+    }
+
+    /// `y[i] = table[ids[i]]`, widened to f32.
+    ///
+    /// # Shapes
+    /// Result: f32 `[ids.len(), cols]`.
+    ///
+    /// # Panics
+    /// If an id is outside of the table.
+    pub fn forward(&self, ids: &[u32]) -> Matrix {
+        match self.table.dtype() {
+            DType::F32 => lookup::<f32>(&self.table, ids),
+            DType::Bf16 => lookup::<bf16>(&self.table, ids),
+        }
+    }
+}
+
+/// `gradient[ids[i]] += dy[i]`, one row after the other, all f32.
+pub(crate) fn embedding_gradient(dy: &Matrix, ids: &[u32], gradient: &mut Matrix) {
+    let cols = dy.cols();
+    let gradient = gradient.as_mut_slice::<f32>();
+    for (row, &id) in dy.as_slice::<f32>().chunks_exact(cols).zip(ids) {
+        for (to, from) in gradient[id as usize * cols..][..cols].iter_mut().zip(row) {
+            *to += from;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rotary position embedding in place: 1-D, multimodal (M-RoPE) and 2-D vision differ only in their angles.
+//! Rotary position embedding in place, and back: 1-D, multimodal (M-RoPE) and 2-D vision differ only in their angles.
 
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
@@ -53,29 +53,35 @@ impl RotaryTable {
 /// # Panics
 /// If the table has fewer rows or the heads do not fit.
 pub fn rotate(x: &mut Matrix, first_col: usize, num_heads: usize, table: &RotaryTable) {
-    match x.dtype() {
-        DType::F32 => rotate_rows::<f32>(x, first_col, num_heads, table),
-        DType::Bf16 => rotate_rows::<bf16>(x, first_col, num_heads, table),
-    }
+    turn(x, Rotate::<false> { first_col, num_heads, table });
 }
 
-fn rotate_rows<T: Element>(
-    x: &mut Matrix,
+/// The gradient of [`rotate`], in place: a rotation by the opposite angles.
+pub(crate) fn rotate_back(
+    gradient: &mut Matrix,
     first_col: usize,
     num_heads: usize,
     table: &RotaryTable,
 ) {
-    let cols = x.cols();
-    for_each_row(x.as_mut_slice::<T>(), cols, &Rotate { first_col, num_heads, table });
+    turn(gradient, Rotate::<true> { first_col, num_heads, table });
 }
 
-struct Rotate<'a> {
+#[expect(clippy::needless_pass_by_value, reason = "three references")]
+fn turn<const BACK: bool>(x: &mut Matrix, work: Rotate<'_, BACK>) {
+    let cols = x.cols();
+    match x.dtype() {
+        DType::F32 => for_each_row(x.as_mut_slice::<f32>(), cols, &work),
+        DType::Bf16 => for_each_row(x.as_mut_slice::<bf16>(), cols, &work),
+    }
+}
+
+struct Rotate<'a, const BACK: bool> {
     first_col: usize,
     num_heads: usize,
     table: &'a RotaryTable,
 }
 
-impl<T: Element> RowWork<T> for Rotate<'_> {
+impl<T: Element, const BACK: bool> RowWork<T> for Rotate<'_, BACK> {
     #[inline(always)]
     fn row(&self, row_idx: usize, row: &mut [T]) {
         let half = self.table.half;
@@ -83,16 +89,17 @@ impl<T: Element> RowWork<T> for Rotate<'_> {
         let sin = &self.table.sin[row_idx * half..][..half];
         let heads = &mut row[self.first_col..][..self.num_heads * 2 * half];
         for head in heads.chunks_exact_mut(2 * half) {
-            rotate_head(head, cos, sin);
+            rotate_head::<T, BACK>(head, cos, sin);
         }
     }
 }
 
 #[inline(always)]
-fn rotate_head<T: Element>(head: &mut [T], cos: &[f32], sin: &[f32]) {
+fn rotate_head<T: Element, const BACK: bool>(head: &mut [T], cos: &[f32], sin: &[f32]) {
     let (first, second) = head.split_at_mut(cos.len());
     for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
         let (x, y) = (a.to_f32(), b.to_f32());
+        let sin = if BACK { -*sin } else { *sin };
         *a = T::from_f32(x * cos - y * sin);
         *b = T::from_f32(y * cos + x * sin);
     }
@@ -109,6 +116,21 @@ mod tests {
         rotate(&mut x, 1, 1, &table);
         for (got, expected) in x.to_f32().iter().zip([9.0, -3.0, -4.0, 1.0, 2.0]) {
             assert!((got - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn turning_back_undoes_a_turn() {
+        let values: Vec<f32> = (0..24).map(|i| i as f32 * 0.37 - 4.0).collect();
+        let mut x = Matrix::from_vec(3, 8, values.clone());
+        let table = RotaryTable::new(3, 2, |row, out| {
+            out.copy_from_slice(&[row as f32 + 0.3, 2.0 - row as f32]);
+        });
+        rotate(&mut x, 4, 1, &table);
+        assert!((x.to_f32()[4] - values[4]).abs() > 0.1);
+        rotate_back(&mut x, 4, 1, &table);
+        for (got, expected) in x.to_f32().iter().zip(values) {
+            assert!((got - expected).abs() < 1e-5);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Moving rows: gather, scatter, and widening to f32.
+//! Moving rows: gather, scatter, and widening to f32; a gradient goes the way back.
 
 use crate::matrix::{Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
@@ -36,6 +36,28 @@ impl<T: Element> RowWork<T> for Gather<'_, T> {
     fn row(&self, row_idx: usize, row: &mut [T]) {
         let cols = row.len();
         row.copy_from_slice(&self.source[self.indices[row_idx] * cols..][..cols]);
+    }
+}
+
+/// `target[indices[i]] += source[i]`, one row after the other: the gradient of [`gather_rows`].
+///
+/// # Shapes
+/// `source`: `[indices.len(), cols]`, `target`: `[rows, cols]`, of the same type.
+pub(crate) fn scatter_add_rows(source: &Matrix, indices: &[usize], target: &mut Matrix) {
+    match source.dtype() {
+        crate::DType::F32 => scatter_add::<f32>(source, indices, target),
+        crate::DType::Bf16 => scatter_add::<bf16>(source, indices, target),
+    }
+}
+
+fn scatter_add<T: Element>(source: &Matrix, indices: &[usize], target: &mut Matrix) {
+    let cols = source.cols();
+    assert_eq!(cols, target.cols(), "rows of another width");
+    let target = target.as_mut_slice::<T>();
+    for (row, &index) in source.as_slice::<T>().chunks_exact(cols).zip(indices) {
+        for (to, from) in target[index * cols..][..cols].iter_mut().zip(row) {
+            *to = T::from_f32(to.to_f32() + from.to_f32());
+        }
     }
 }
 

@@ -3,8 +3,11 @@
 use crate::device::{Cpu, Device};
 use crate::matrix::{DType, Element, Matrix};
 use crate::product::Kernel;
-use crate::product::driver::{PackedWeight, Sink, multiply};
+use crate::product::driver::{Sink, multiply};
+use crate::product::operand::{Columns, Operand};
+use crate::product::packed_weight::PackedWeight;
 use half::bf16;
+use std::ops::Range;
 
 /// Rows of a weight as a loader has them, in whatever type the file stores.
 pub trait RowSource: Sync {
@@ -45,12 +48,12 @@ fn convert<A: Element, B: Element>(from: &[A], to: &mut [B]) {
 }
 
 /// An element type with its kernels and its way to read a [`RowSource`].
-trait Operand: Element {
+pub(super) trait Computed: Element {
     fn kernel(cpu: &Cpu) -> &'static Kernel<Self>;
     fn read(source: &dyn RowSource, row: usize, out: &mut [Self]);
 }
 
-impl Operand for f32 {
+impl Computed for f32 {
     fn kernel(cpu: &Cpu) -> &'static Kernel<f32> {
         cpu.f32_kernel()
     }
@@ -60,7 +63,7 @@ impl Operand for f32 {
     }
 }
 
-impl Operand for bf16 {
+impl Computed for bf16 {
     fn kernel(cpu: &Cpu) -> &'static Kernel<bf16> {
         cpu.bf16_kernel()
     }
@@ -92,21 +95,41 @@ impl Weight {
         }
     }
 
-    fn pack_as<T: Operand>(
+    fn pack_as<T: Computed>(
         device: &Device,
         sources: &[&dyn RowSource],
         n: usize,
         place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
     ) -> PackedWeight<T> {
         let k = sources[0].dims().1;
-        assert!(sources.iter().all(|source| source.dims().1 == k), "sources of different width");
         let kernel = T::kernel(device.as_cpu());
-        device.run(|| {
-            PackedWeight::pack(kernel, n, k, |i, out| match place(i) {
-                Some((source, row)) => T::read(sources[source], row, out),
-                None => out.fill(T::default()),
-            })
-        })
+        let read = row_reader(sources, k, place);
+        device.run(|| PackedWeight::pack(kernel, n, k, &read))
+    }
+
+    /// Packs other values of the same shape into the same memory.
+    pub(super) fn repack(
+        &mut self,
+        device: &Device,
+        sources: &[&dyn RowSource],
+        place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
+    ) {
+        match self {
+            Self::F32(weight) => Self::repack_as(device, weight, sources, place),
+            Self::Bf16(weight) => Self::repack_as(device, weight, sources, place),
+        }
+    }
+
+    fn repack_as<T: Computed>(
+        device: &Device,
+        weight: &mut PackedWeight<T>,
+        sources: &[&dyn RowSource],
+        place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
+    ) {
+        let kernel = T::kernel(device.as_cpu());
+        let k = weight.k();
+        let read = row_reader(sources, k, place);
+        device.run(|| weight.repack(kernel, &read));
     }
 
     pub(super) fn dtype(&self) -> DType {
@@ -123,16 +146,66 @@ impl Weight {
         }
     }
 
+    /// `(packed columns of the product, width of the input)`.
+    pub(super) fn dims(&self) -> (usize, usize) {
+        match self {
+            Self::F32(weight) => (weight.n(), weight.k()),
+            Self::Bf16(weight) => (weight.n(), weight.k()),
+        }
+    }
+
     /// Multiplies on the device's threads; the sink gets every row of every panel once.
     pub(super) fn product(&self, device: &Device, x: &Matrix, sink: &impl Sink) {
+        self.product_with(device, x, 0..self.dims().0, sink);
+    }
+
+    /// Multiplies by the rows `rows` of the weight alone, which begin at a panel; column 0 is the first of them.
+    pub(super) fn product_with(
+        &self,
+        device: &Device,
+        x: &Matrix,
+        rows: Range<usize>,
+        sink: &impl Sink,
+    ) {
         match self {
-            Self::F32(weight) => product(device, weight, x, sink),
-            Self::Bf16(weight) => product(device, weight, x, sink),
+            Self::F32(weight) => product(device, x, &Columns::Packed(weight, rows), sink),
+            Self::Bf16(weight) => product(device, x, &Columns::Packed(weight, rows), sink),
+        }
+    }
+
+    /// `dy · W` for the rows `rows` of the weight, which begin at a panel.
+    ///
+    /// # Shapes
+    /// `dy`: `[tokens, rows.len()]`; the sink gets `[tokens, in]`.
+    pub(super) fn transposed_product(
+        &self,
+        device: &Device,
+        dy: &Matrix,
+        rows: Range<usize>,
+        sink: &impl Sink,
+    ) {
+        match self {
+            Self::F32(weight) => product(device, dy, &Columns::Transposed(weight, rows), sink),
+            Self::Bf16(weight) => product(device, dy, &Columns::Transposed(weight, rows), sink),
         }
     }
 }
 
-fn product<T: Operand>(device: &Device, weight: &PackedWeight<T>, x: &Matrix, sink: &impl Sink) {
+/// Reads the row of a packed column: that of its place, or zeros.
+fn row_reader<T: Computed>(
+    sources: &[&dyn RowSource],
+    k: usize,
+    place: impl Fn(usize) -> Option<(usize, usize)> + Sync,
+) -> impl Fn(usize, &mut [T]) + Sync {
+    assert!(sources.iter().all(|source| source.dims().1 == k), "sources of different width");
+    move |i, out| match place(i) {
+        Some((source, row)) => T::read(sources[source], row, out),
+        None => out.fill(T::default()),
+    }
+}
+
+fn product<T: Computed>(device: &Device, x: &Matrix, columns: &Columns<'_, T>, sink: &impl Sink) {
     let kernel = T::kernel(device.as_cpu());
-    device.run(|| multiply(kernel, x.as_slice::<T>(), weight, sink));
+    let x = Operand::new(x.as_slice::<T>(), x.cols(), 0..x.cols());
+    device.run(|| multiply(kernel, x, columns, sink));
 }

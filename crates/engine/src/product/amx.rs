@@ -253,6 +253,7 @@ mod emulator;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::product::driver::tests::check_products;
     use crate::product::pack::pack_rows;
     use crate::product::tests::{EDGE_KS, EDGE_MS, check, values};
     use crate::product::{ColumnPanels, PackedRows};
@@ -297,6 +298,12 @@ mod tests {
                 check(&BF16, m, k, 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn the_products_of_a_layer_and_of_its_gradients_are_right() {
+        prepare();
+        check_products(&BF16);
     }
 
     #[test]

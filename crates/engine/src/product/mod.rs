@@ -13,9 +13,12 @@ pub(crate) mod aligned;
 pub(crate) mod amx;
 pub(crate) mod avx512;
 pub(crate) mod driver;
+pub(crate) mod operand;
 pub(crate) mod pack;
+pub(crate) mod packed_weight;
 pub(crate) mod pages;
 pub(crate) mod portable;
+mod transpose;
 
 use crate::matrix::Element;
 

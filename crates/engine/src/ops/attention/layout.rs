@@ -1,8 +1,10 @@
 //! Which rows attend to which, planned once for all layers: segments and the key blocks along their paths.
 
 use super::Heads;
+use super::gradient::plan::Plan;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Keys that are scored at a time: a multiple of every kernel's panel width and step.
 pub(super) const KEY_BLOCK: usize = 384;
@@ -37,6 +39,8 @@ pub struct AttentionLayout {
     /// Distinct key blocks as rows of the key/value matrix; segments that share a prefix share its whole blocks.
     pub(super) blocks: Vec<Vec<Range<usize>>>,
     pub(super) num_queries: usize,
+    /// Made by the first layer that goes backward; a layout that only infers has none.
+    gradient_plan: OnceLock<Plan>,
 }
 
 /// A segment with its path cut into blocks.
@@ -109,7 +113,24 @@ impl AttentionLayout {
             });
         }
         let num_queries = planned.iter().map(|segment| segment.queries.len()).sum();
-        Self { segments: planned, blocks, num_queries }
+        Self { segments: planned, blocks, num_queries, gradient_plan: OnceLock::new() }
+    }
+
+    /// How gradients go back through the layout.
+    pub(super) fn gradient_plan(&self) -> &Plan {
+        self.gradient_plan.get_or_init(|| Plan::new(self))
+    }
+
+    /// The rows of the keys of a segment, in path order.
+    pub(super) fn path(&self, segment: &PlannedSegment) -> Vec<Range<usize>> {
+        let mut path: Vec<Range<usize>> = Vec::new();
+        for range in segment.blocks.iter().flat_map(|&block| &self.blocks[block]) {
+            match path.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => path.push(range.clone()),
+            }
+        }
+        path
     }
 
     /// Floating-point operations of one layer: two products over every visible pair.

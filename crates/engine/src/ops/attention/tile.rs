@@ -110,6 +110,11 @@ impl<'a, T: Element> Scratch<'a, T> {
         }
     }
 
+    /// ln Σ exp of the scaled scores of row `row` of the task, which is finished.
+    pub(super) fn log_sum(&self, row: usize) -> f32 {
+        self.maxima[row] + self.sums[row].ln()
+    }
+
     /// Turns one row of scores into weights, and rescales what the row has gathered so far.
     #[inline(always)]
     fn softmax_row(&mut self, row: usize, visible: usize, padded_len: usize, scale: f32) {
