@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use engine::{DType, Device};
 
-use crate::{bench, doctor, init, inspect, score};
+use crate::{bench, demo, doctor, init, inspect, score, train};
 
 /// Reward models for vision-language models: score answers to questions about images.
 #[derive(Debug, Parser)]
@@ -15,6 +15,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a small visual world, train a reward model on it, evaluate it and write a report
+    Demo(demo::Args),
+    /// Train a reward model on preferences, as a recipe says
+    Train(train::Args),
     /// Score one item, or every row of a JSONL file
     Score(score::Args),
     /// Attach a fresh reward head to a backbone folder, or make a random-weight model from a preset

@@ -2,6 +2,7 @@
 
 mod measure;
 mod score;
+mod train;
 
 use clap::Subcommand;
 
@@ -18,10 +19,13 @@ pub(crate) struct Args {
 enum What {
     /// Time the scoring of one question with N answers; no file is needed
     Score(score::Args),
+    /// Time steps of training on pairs about one picture each; the pairs are noise
+    Train(train::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.what {
         What::Score(args) => score::run(args),
+        What::Train(args) => train::run(args),
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod consistency;
+mod data;
 mod examine;
 mod machine;
 mod sample;
@@ -17,6 +18,7 @@ use engine::{DType, Device, TIER_VARIABLE, measure_peak};
 use serde::Serialize;
 
 use self::check::Check;
+use self::data::DataReport;
 use self::examine::Findings;
 use self::machine::Machine;
 use crate::arguments::{ComputeType, DeviceArgs};
@@ -26,6 +28,11 @@ use crate::output::{self, Outcome};
 pub(crate) struct Args {
     /// Model folder to examine, too
     model: Option<PathBuf>,
+
+    /// Preferences to examine, too: a data file, or a recipe. Small experiments say whether, and from what, they can be
+    /// learned; takes minutes
+    #[arg(long, value_name = "FILE|RECIPE")]
+    data: Option<PathBuf>,
 
     /// Compute type for the model [default: the one that its weights are stored in]
     #[arg(long, value_enum, value_name = "TYPE", requires = "model")]
@@ -49,6 +56,7 @@ struct Report {
     device: Option<DeviceFacts>,
     checks: Vec<Check>,
     model: Option<ModelReport>,
+    data: Option<DataReport>,
 }
 
 /// The device that commands run on.
@@ -86,7 +94,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         let folder = folder.display().to_string();
         report.model = Some(ModelReport { folder, measured, checks });
     }
-    let passed = report.checks().all(|check| check.passed);
+    if let (Some(data), Some(device)) = (&args.data, &device) {
+        report.data = Some(data::examine(data, args.model.as_deref(), device)?);
+    }
+    let data_is_fine = report.data.as_ref().is_none_or(|data| data.is_fine);
+    let passed = data_is_fine && report.checks().all(|check| check.passed);
     report.passed = passed;
     if args.json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -126,6 +138,7 @@ fn examine_machine(args: &Args) -> (Report, Option<Device>) {
         device: device.as_ref().map(device_facts),
         checks,
         model: None,
+        data: None,
     };
     (report, device)
 }

@@ -17,14 +17,12 @@ use crate::arguments::ComputeType;
 use crate::output::{self, Outcome};
 use crate::sheet;
 
-/// Name of the preset that needs no tokenizer.
-const TINY: &str = "tiny";
 /// Weights of more than this take seconds to write, which is said beforehand.
 const ANNOUNCED_BYTES: u64 = 1_000_000_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of a Qwen2.5-VL backbone, or a preset for random weights: tiny, qwen2.5-vl-3b, qwen2.5-vl-7b,
+    /// Folder of a Qwen2.5-VL backbone, or a preset for random weights: tiny, demo, qwen2.5-vl-3b, qwen2.5-vl-7b,
     /// qwen2.5-vl-32b, qwen2.5-vl-72b (write `./tiny` for a folder of that name)
     backbone: String,
 
@@ -61,8 +59,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "TYPE")]
     dtype: Option<ComputeType>,
 
-    /// Folder whose tokenizer, chat template and image processor files are copied; needed by all presets but tiny, which
-    /// has its own
+    /// Folder whose tokenizer, chat template and image processor files are copied; needed by all presets but tiny and demo, which
+    /// have their own
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
 }
@@ -98,13 +96,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-fn is_preset(name: &str) -> bool {
-    name == TINY || preset::names().any(|preset| preset == name)
+pub(crate) fn is_preset(name: &str) -> bool {
+    tiny::is_small(name) || preset::names().any(|preset| preset == name)
 }
 
-fn preset_list() -> String {
+pub(crate) fn preset_list() -> String {
     let names: Vec<String> =
-        [TINY].into_iter().chain(preset::names()).map(|name| format!("`{name}`")).collect();
+        tiny::SMALL.into_iter().chain(preset::names()).map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }
 
@@ -130,34 +128,62 @@ fn from_folder(args: &Args, folder: &Path) -> anyhow::Result<write::Written> {
 
 /// Writes a model of a named size with random weights.
 fn from_preset(args: &Args) -> anyhow::Result<write::Written> {
-    let embedded;
-    let side_files = match &args.tokenizer {
-        Some(folder) => folder.as_path(),
-        None if args.backbone == TINY => {
-            embedded = embedded_folder()?;
-            embedded.path()
-        }
-        None => bail!(
-            "the preset `{}` needs --tokenizer DIR: its vocabulary is too large to come with this program; give a folder that holds the tokenizer.json, tokenizer_config.json, chat template and preprocessor_config.json of a published Qwen2.5-VL",
-            args.backbone
-        ),
-    };
-    let config = match preset::by_name(&args.backbone) {
-        Some(config) => config,
-        None => tiny::config_for(side_files)?,
-    };
-    let head = head(args, &config)?;
-    check_processor(side_files, &config)?;
     let storage_type = match args.dtype {
         Some(ComputeType::F32) => StorageType::F32,
         Some(ComputeType::Bf16) | None => StorageType::Bf16,
     };
-    let size_bytes = Checkpoint::random(&config, &head, args.seed, storage_type).size_bytes();
-    if size_bytes > ANNOUNCED_BYTES {
-        let size = sheet::bytes(size_bytes);
-        output::complain(&format!("writing {size} of random weights to `{}`", args.out.display()));
+    let preset = RandomModel {
+        preset: &args.backbone,
+        side_files: args.tokenizer.as_deref(),
+        seed: args.seed,
+        storage_type,
+        out: &args.out,
+    };
+    preset.write(|config| head(args, config))
+}
+
+/// A model of a named size with random weights, to be written.
+pub(crate) struct RandomModel<'a> {
+    pub(crate) preset: &'a str,
+    /// Folder of the tokenizer and processor files; the small presets have their own.
+    pub(crate) side_files: Option<&'a Path>,
+    pub(crate) seed: u64,
+    pub(crate) storage_type: StorageType,
+    pub(crate) out: &'a Path,
+}
+
+impl RandomModel<'_> {
+    /// Writes the folder, with the head that fits the preset's configuration.
+    pub(crate) fn write(
+        &self,
+        head: impl FnOnce(&Config) -> anyhow::Result<RewardHeadConfig>,
+    ) -> anyhow::Result<write::Written> {
+        let embedded;
+        let side_files = match self.side_files {
+            Some(folder) => folder,
+            None if tiny::is_small(self.preset) => {
+                embedded = embedded_folder()?;
+                embedded.path()
+            }
+            None => bail!(
+                "the preset `{}` needs --tokenizer DIR: its vocabulary is too large to come with this program; give a folder that holds the tokenizer.json, tokenizer_config.json, chat template and preprocessor_config.json of a published Qwen2.5-VL",
+                self.preset
+            ),
+        };
+        let config = match preset::by_name(self.preset) {
+            Some(config) => config,
+            None => tiny::config_for(self.preset, side_files)?,
+        };
+        let head = head(&config)?;
+        check_processor(side_files, &config)?;
+        let Self { seed, storage_type, out, .. } = *self;
+        let size_bytes = Checkpoint::random(&config, &head, seed, storage_type).size_bytes();
+        if size_bytes > ANNOUNCED_BYTES {
+            let size = sheet::bytes(size_bytes);
+            output::complain(&format!("writing {size} of random weights to `{}`", out.display()));
+        }
+        Ok(write::write_random(&config, &head, seed, storage_type, Some(side_files), out)?)
     }
-    Ok(write::write_random(&config, &head, args.seed, storage_type, Some(side_files), &args.out)?)
 }
 
 /// The tiny tokenizer as a folder, which lives as long as the value.

@@ -4,13 +4,16 @@
 
 mod arguments;
 mod bench;
+mod demo;
 mod doctor;
 mod init;
 mod inspect;
 mod loaded;
+mod memory;
 mod output;
 mod score;
 mod sheet;
+mod train;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -19,6 +22,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Train(args) => train::run(args),
         Command::Score(args) => score::run(args),
         Command::Init(args) => init::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -37,9 +37,10 @@ fn main() {
         let times = [("forward", forward), ("input", by_input), ("weight", by_weight)];
         for (what, (seconds, cpu)) in times {
             println!(
-                "{tier} {dtype} {m}x{k}x{n} {what}: {:.0} GFLOP/s, {:.0} for each CPU second",
+                "{tier} {dtype} {m}x{k}x{n} {what}: {:.0} GFLOP/s, {:.0} for each CPU second ({:.2} ms)",
                 gflop / seconds,
-                gflop / cpu
+                gflop / cpu,
+                cpu * 1e3
             );
         }
     }

@@ -30,6 +30,7 @@ pub use ops::activation::{Activation, activate};
 pub use ops::attention::{AttentionLayout, Heads, Segment, Visible, attention};
 pub use ops::embedding::Embedding;
 pub use ops::linear::{GatedLinear, Linear};
+pub use ops::log_prob::LogProb;
 pub use ops::rms_norm::RmsNorm;
 pub use ops::rotary::{RotaryTable, rotate};
 pub use ops::rows::{copy_rows, gather_rows};

@@ -130,6 +130,34 @@ pub fn tiny(vocab_size: usize, tokens: SpecialTokens) -> Config {
     assemble(text, vision, tokens, true)
 }
 
+/// The model that `basereward demo` trains: small enough for minutes on a CPU, every layer of the large ones.
+///
+/// # Panics
+/// When a special token is not inside of the vocabulary.
+pub fn demo(vocab_size: usize, tokens: SpecialTokens) -> Config {
+    let Config { text, vision, .. } = tiny(vocab_size, tokens);
+    let text = TextConfig {
+        hidden_size: 128,
+        intermediate_size: 352,
+        num_hidden_layers: 4,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 32,
+        mrope_section: [4, 6, 6],
+        ..text
+    };
+    let vision = VisionConfig {
+        depth: 3,
+        hidden_size: 96,
+        intermediate_size: 256,
+        num_heads: 3,
+        fullatt_block_indexes: vec![2],
+        out_hidden_size: 128,
+        ..vision
+    };
+    assemble(text, vision, tokens, true)
+}
+
 fn published(size: &Published) -> Config {
     let text = TextConfig {
         hidden_size: size.hidden_size,

@@ -24,5 +24,5 @@ pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource};
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
-pub use row::{Row, RowError};
+pub use row::{Draft, DraftContent, Piece, Row, RowError, count_places, place};
 pub use synthetic::SyntheticRow;

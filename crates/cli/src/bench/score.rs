@@ -14,12 +14,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::measure::{median, peak_resident_bytes};
+use super::measure::median;
 use crate::arguments::{ComputeType, DeviceArgs};
+use crate::memory::peak_resident_bytes;
 use crate::output::{Outcome, print};
 
 /// Tokens of an English word in the Qwen vocabulary, about: how `--words` becomes tokens.
-const TOKENS_PER_WORD: f64 = 1.33;
+pub(super) const TOKENS_PER_WORD: f64 = 1.33;
 /// Where the random weights and the noise start.
 const SEED: u64 = 0;
 

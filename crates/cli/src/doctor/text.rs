@@ -42,6 +42,14 @@ pub(super) fn rest(report: &Report) -> String {
         checks(&mut page, &model.checks);
         page.line("");
     }
+    if let Some(data) = &report.data {
+        page.line(&data.data);
+        for finding in &data.findings {
+            page.line(&format!("  - {finding}"));
+        }
+        page.line(if data.is_fine { "  nothing is wrong with it" } else { "  look at the first sentences" });
+        page.line("");
+    }
     let failed = report.checks().filter(|check| !check.passed).count();
     let all = report.checks().count();
     page.line(&match failed {

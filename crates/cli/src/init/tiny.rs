@@ -1,7 +1,7 @@
-//! The tiny preset's own tokenizer, chat template and image processor, built into the program.
+//! The small presets and their tokenizer, chat template and image processor, built into the program.
 //!
 //! The files are those that `reference/make_tokenizer.py --vocabulary tiny` writes: 256 bytes, 256 merges and the
-//! special tokens of Qwen2.5-VL. With a real tokenizer the preset takes that one's vocabulary.
+//! special tokens of Qwen2.5-VL. With a real tokenizer a preset takes that one's vocabulary.
 
 use std::fs;
 use std::path::Path;
@@ -30,6 +30,14 @@ const VOCABULARY_MULTIPLE: usize = 32;
 const TOKENS: SpecialTokens =
     SpecialTokens { image: 524, video: 525, vision_start: 521, vision_end: 522 };
 
+/// Names of the presets that have a tokenizer of their own.
+pub(crate) const SMALL: [&str; 2] = ["tiny", "demo"];
+
+/// Whether a preset has a tokenizer of its own.
+pub(crate) fn is_small(preset: &str) -> bool {
+    SMALL.contains(&preset)
+}
+
 /// The tiny preset with the vocabulary of the embedded tokenizer, without a head.
 pub(crate) fn config() -> Config {
     preset::tiny(VOCAB_SIZE, TOKENS)
@@ -40,8 +48,8 @@ pub(super) fn write_files(folder: &Path) -> std::io::Result<()> {
     FILES.iter().try_for_each(|(name, content)| fs::write(folder.join(name), content))
 }
 
-/// The tiny preset with the vocabulary of a tokenizer folder, without a head.
-pub(super) fn config_for(folder: &Path) -> anyhow::Result<Config> {
+/// A small preset with the vocabulary of a tokenizer folder, without a head.
+pub(super) fn config_for(preset: &str, folder: &Path) -> anyhow::Result<Config> {
     let file = folder.join(TOKENIZER);
     let text = fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let tokenizer: Value = serde_json::from_slice(&text)
@@ -66,7 +74,11 @@ pub(super) fn config_for(folder: &Path) -> anyhow::Result<Config> {
         tokenizer["model"]["vocab"].as_object().into_iter().flat_map(|words| words.values());
     let ids = words.filter_map(Value::as_u64).chain(added_tokens(&tokenizer).map(|(_, id)| id));
     let vocab_size = ids.max().map_or(0, |id| id as usize + 1);
-    Ok(preset::tiny(vocab_size.next_multiple_of(VOCABULARY_MULTIPLE), tokens))
+    let vocab_size = vocab_size.next_multiple_of(VOCABULARY_MULTIPLE);
+    Ok(match preset {
+        "demo" => preset::demo(vocab_size, tokens),
+        _ => preset::tiny(vocab_size, tokens),
+    })
 }
 
 /// The tokens of a `tokenizer.json` that stand outside of its vocabulary, with their ids.
@@ -99,7 +111,7 @@ mod tests {
     fn a_tokenizer_folder_gives_the_preset_its_own_vocabulary() {
         let folder = tempfile::tempdir().unwrap();
         write_files(folder.path()).unwrap();
-        assert_eq!(config_for(folder.path()).unwrap(), config());
+        assert_eq!(config_for("tiny", folder.path()).unwrap(), config());
     }
 
     #[test]

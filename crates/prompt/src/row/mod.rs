@@ -4,12 +4,14 @@
 
 mod content;
 mod json;
+mod places;
 
 use std::path::Path;
 
 use crate::conversation::{Conversation, ImageSource, Message, Part};
 use content::{Pictures, RawContent};
 use json::RawRow;
+pub use places::{Draft, DraftContent, Piece, count_places, place};
 
 /// Row that cannot be scored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,155 @@
+//! `basereward demo`: a drawn world, a model trained on it, its accuracy by kind of question, and one picture to look at.
+//!
+//! It is an ordinary run of `train`: the same recipe format, the same run folder, the same report. Nothing is downloaded.
+
+mod showcase;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use train::evaluation::{Proportion, accuracy_by_kind, length_baseline, pairwise_accuracy};
+use train::recipe::Recipe;
+use train::report::REPORT_FILE;
+use train::run;
+
+use self::world::{SIDE_PIXELS, WorldOptions, WorldSummary, write_world};
+use crate::arguments::DeviceArgs;
+use crate::output::{self, Outcome, complain};
+use crate::sheet::{self, Sheet};
+use crate::train::{execute, proportion_words, write_report};
+
+/// The recipe, but for the places of files.
+const RECIPE: &str = include_str!("../../../recipes/demo.toml");
+/// Pictures to train on.
+const TRAIN_PICTURES: usize = 30_000;
+/// Held-out pictures.
+const VALIDATION_PICTURES: usize = 500;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder to write; it must not exist, or be empty
+    #[arg(short, long, value_name = "DIR", default_value = "demo")]
+    out: PathBuf,
+
+    /// Seed of the world and of the weights: another seed, another world
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Replace a value of the recipe, such as `run.steps=100`; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let start = Instant::now();
+    let device = args.device.device()?;
+    refuse_occupied(&args.out)?;
+    let recipe = recipe(args)?;
+    let world = draw(args)?;
+    complain(&format!("training: {} steps; the report comes at the end", recipe.total_steps(world.train.num_comparisons)));
+    let folder = recipe.run.output.clone();
+    let outcome = execute(&recipe, &folder, false, &device)?;
+    write_report(&recipe, &folder, &device, &outcome)?;
+    if outcome.was_stopped {
+        let run = sheet::shell_word(&folder);
+        output::print(&format!("stopped; go on with: basereward train --resume {run}\n"))?;
+        return Ok(Outcome::Fine);
+    }
+    output::print(&results(&outcome, start.elapsed()))?;
+    output::print(&showcase::show(args.seed, &args.out, &outcome.model, &device)?)?;
+    output::print(&next(&args.out, &folder, &outcome.model))?;
+    Ok(Outcome::Fine)
+}
+
+fn refuse_occupied(out: &Path) -> anyhow::Result<()> {
+    let occupied = match std::fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    if occupied {
+        bail!("`{}` is not an empty folder; remove it, or give another one with --out", out.display());
+    }
+    Ok(())
+}
+
+/// The recipe with the places of this demo's files.
+fn recipe(args: &Args) -> anyhow::Result<Recipe> {
+    let world = args.out.join("world");
+    let quoted = |path: PathBuf| serde_json::Value::from(path.display().to_string()).to_string();
+    let mut overrides = vec![
+        format!("data.train=[{}]", quoted(world.join("train.jsonl"))),
+        format!("data.validation=[{}]", quoted(world.join("validation.jsonl"))),
+        format!("run.output={}", quoted(args.out.join("run"))),
+        format!("run.seed={}", args.seed),
+    ];
+    overrides.extend(args.overrides.iter().cloned());
+    Ok(Recipe::parse("recipes/demo.toml".as_ref(), RECIPE, &overrides)?)
+}
+
+fn draw(args: &Args) -> anyhow::Result<WorldSummary> {
+    let folder = args.out.join("world");
+    complain(&format!(
+        "drawing {} pictures of {SIDE_PIXELS} pixels to `{}`",
+        sheet::count((TRAIN_PICTURES + VALIDATION_PICTURES) as u64),
+        folder.display()
+    ));
+    let options = WorldOptions {
+        seed: args.seed,
+        num_train: TRAIN_PICTURES,
+        num_validation: VALIDATION_PICTURES,
+    };
+    write_world(&folder, options).context("cannot draw the world")
+}
+
+/// Accuracy on held-out pictures, by kind, beside what is possible without pictures.
+fn results(outcome: &run::Outcome, elapsed: Duration) -> String {
+    let mut sheet = Sheet::default();
+    sheet.title("Held-out pictures: how often the right answer gets the higher reward");
+    let none = Vec::new();
+    let seen = outcome.held_out.as_ref().map_or(&none, |found| &found.pairs);
+    let blind = outcome.blind.as_ref().map_or(&none, |found| &found.pairs);
+    let mut rows = vec![["", "with picture", "without picture"].map(str::to_owned).to_vec()];
+    let without: BTreeMap<String, Proportion> = accuracy_by_kind(blind).into_iter().collect();
+    for (kind, with) in accuracy_by_kind(seen) {
+        let name = kind.rsplit('/').next().unwrap_or(&kind).to_owned();
+        let blind = without.get(&kind).map_or_else(String::new, percent);
+        rows.push(vec![name, percent(&with), blind]);
+    }
+    rows.push(vec![
+        "all".to_owned(),
+        percent(&pairwise_accuracy(seen)),
+        percent(&pairwise_accuracy(blind)),
+    ]);
+    for line in sheet::columns(&rows) {
+        sheet.line(&format!("  {line}"));
+    }
+    sheet.line("");
+    sheet.row("held-out accuracy", proportion_words(&pairwise_accuracy(seen)));
+    sheet.row("longer answer wins", proportion_words(&length_baseline(seen)));
+    sheet.row("time", sheet::seconds(elapsed));
+    sheet.into_text()
+}
+
+fn percent(proportion: &Proportion) -> String {
+    let exact = format!("({}/{})", proportion.num_right, proportion.num_total);
+    proportion.fraction().map_or(exact.clone(), |share| format!("{:.1} % {exact}", 100.0 * share))
+}
+
+/// What to try now.
+fn next(out: &Path, folder: &Path, model: &Path) -> String {
+    let word = |path: &Path| sheet::shell_word(path);
+    format!(
+        "\nreport: {}\n\nnext:\n  basereward inspect {model}\n  basereward score {model} --image {} --prompt \"How many circles are there?\" --response \"two\" --response \"three\"\n  \
+         basereward train --resume {}\n  basereward train recipes/tiny.toml\n",
+        folder.join(REPORT_FILE).display(),
+        word(&out.join(showcase::PICTURE)),
+        word(folder),
+        model = word(model),
+    )
+}

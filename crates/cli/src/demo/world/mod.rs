@@ -1,0 +1,93 @@
+//! The visual world of the demo: drawn pictures, and questions with right and wrong answers about them.
+//!
+//! A picture is a grid of cells with colored shapes of two sizes and a digit. Questions ask for a color, a shape, a
+//! number of objects, a relative position, a size, or the digit. Only the picture tells which answer is right.
+//! Nothing is read and nothing is trained here.
+
+mod digits;
+mod draw;
+mod lessons;
+mod questions;
+mod random;
+mod scene;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use image::RgbImage;
+
+use random::Random;
+use scene::{Composition, Scene};
+
+pub(crate) use draw::SIDE_PIXELS;
+pub(crate) use questions::{Answer, Fault, Kind, Question};
+pub(crate) use write::{PartSummary, WorldOptions, WorldSummary, write_world};
+
+/// Which pictures: those to train on, those held out, or those to look at. No picture is in two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// To train on.
+    Train,
+    /// To evaluate on.
+    Validation,
+    /// To show.
+    Showcase,
+}
+
+impl Part {
+    /// The name in files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Showcase => "showcase",
+        }
+    }
+}
+
+/// A picture and what is asked about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    /// The picture, [`SIDE_PIXELS`] wide and high.
+    pub(crate) picture: RgbImage,
+    /// One question of each kind that the picture allows.
+    pub(crate) questions: Vec<Question>,
+}
+
+impl Example {
+    /// The training picture of this number, of `num_pictures` in all; early ones hold less than late ones.
+    pub(crate) fn training(seed: u64, number: usize, num_pictures: usize) -> Self {
+        let mut random = stream(seed, Part::Train, number);
+        let composition = lessons::training_composition(number, num_pictures, &mut random);
+        Self::of(composition, &mut random)
+    }
+
+    /// The held-out picture of this number.
+    pub(crate) fn held_out(seed: u64, number: usize) -> Self {
+        let mut random = stream(seed, Part::Validation, number);
+        let composition = lessons::final_composition(&mut random);
+        Self::of(composition, &mut random)
+    }
+
+    /// A picture to show: a full one, with questions of every kind. It is neither trained on nor held out.
+    pub(crate) fn showcase(seed: u64, number: usize) -> Self {
+        let mut random = stream(seed, Part::Showcase, number);
+        Self::of(Composition::Full, &mut random)
+    }
+
+    /// The question of a kind, when the picture allows one.
+    pub(crate) fn question(&self, kind: Kind) -> Option<&Question> {
+        self.questions.iter().find(|question| question.kind == kind)
+    }
+
+    fn of(composition: Composition, random: &mut Random) -> Self {
+        let scene = Scene::random(composition, random);
+        let questions = questions::about(&scene, random);
+        Self { picture: draw::picture(&scene, random), questions }
+    }
+}
+
+fn stream(seed: u64, part: Part, number: usize) -> Random {
+    // Numbers of pictures stay below 2^32, so no two pictures of a seed share a stream.
+    Random::for_item(seed, ((part as u64) << 32) | number as u64)
+}

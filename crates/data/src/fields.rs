@@ -1,0 +1,71 @@
+//! Typed access to the keys of a row, with faults that name the key.
+//!
+//! A null is as good as an absent key, because tables have a value in every column. What a format asks for is the format's business.
+
+use crate::error::RowFault;
+use crate::value::Value;
+
+/// The value of a needed key.
+pub(crate) fn required<'a>(row: &'a Value, key: &str) -> Result<&'a Value, RowFault> {
+    row.get(key).ok_or_else(|| RowFault::Missing { key: key.to_owned() })
+}
+
+/// The text in `value`.
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, RowFault> {
+    match value {
+        Value::Text(text) => Ok(text),
+        _ => Err(mistyped(value, key, "a text")),
+    }
+}
+
+/// The text of a key that may be absent.
+pub(crate) fn optional_text<'a>(row: &'a Value, key: &str) -> Result<Option<&'a str>, RowFault> {
+    row.get(key).map(|value| text(value, key)).transpose()
+}
+
+/// The list in `value`.
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], RowFault> {
+    match value {
+        Value::List(values) => Ok(values),
+        _ => Err(mistyped(value, key, "a list")),
+    }
+}
+
+/// The finite number in `value`.
+pub(crate) fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
+    let number = match value {
+        Value::Whole(number) => *number as f64,
+        Value::Number(number) => *number,
+        _ => return Err(mistyped(value, key, "a number")),
+    };
+    if number.is_finite() && (number as f32).is_finite() {
+        Ok(number)
+    } else {
+        let expected = "a finite number";
+        Err(RowFault::Number { key: key.to_owned(), number, expected })
+    }
+}
+
+/// The finite number of a key that may be absent.
+pub(crate) fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
+    let number = row.get(key).map(|value| number(value, key)).transpose()?;
+    Ok(number.map(|number| number as f32))
+}
+
+/// The numbers of a list that has one for each response.
+pub(crate) fn numbers(value: &Value, key: &str, responses: usize) -> Result<Vec<f64>, RowFault> {
+    let values = list(value, key)?;
+    if values.len() != responses {
+        return Err(RowFault::Length { key: key.to_owned(), found: values.len(), responses });
+    }
+    let read = |(index, value)| number(value, &format!("{key}[{index}]"));
+    values.iter().enumerate().map(read).collect()
+}
+
+/// A value of another kind than it must be.
+pub(crate) fn mistyped(value: &Value, key: &str, expected: &'static str) -> RowFault {
+    if *value == Value::Null {
+        return RowFault::Missing { key: key.to_owned() };
+    }
+    RowFault::Mistyped { key: key.to_owned(), expected, found: value.kind() }
+}

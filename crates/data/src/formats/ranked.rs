@@ -1,0 +1,86 @@
+//! Several responses to one prompt, with `ranks` (the lowest the best) or `scores` (the highest the best).
+//!
+//! Ranks may begin at any number and leave numbers out. With both, the ranks decide, and the scores must not say the opposite.
+
+use std::path::Path;
+
+use super::Written;
+use super::placing::{DraftResponse, Layout};
+use crate::comparison::Preference;
+use crate::error::RowFault;
+use crate::fields::{list, numbers, required};
+use crate::messages::{prompt, response};
+use crate::pictures::listed;
+use crate::value::Value;
+
+pub(super) const KEYS: &[&str] = &["prompt", "responses", "ranks", "scores"];
+
+pub(super) fn read(row: &Value, base_dir: &Path) -> Result<Written, RowFault> {
+    let values = list(required(row, "responses")?, "responses")?;
+    if values.len() < 2 {
+        return Err(RowFault::TooFewResponses { key: "responses", found: values.len() });
+    }
+    let read = |(index, value)| {
+        let key = format!("responses[{index}]");
+        Ok(DraftResponse { messages: response(value, &key, base_dir)?, key })
+    };
+    let responses = values.iter().enumerate().map(read).collect::<Result<_, RowFault>>()?;
+    let preference = preference(row, values.len())?;
+    let layout = Layout::Apart {
+        prompt_key: "prompt",
+        prompt: prompt(required(row, "prompt")?, "prompt", base_dir)?,
+        responses,
+        images: listed(row, base_dir)?,
+    };
+    Ok(Written { layout, preference })
+}
+
+fn preference(row: &Value, responses: usize) -> Result<Preference, RowFault> {
+    let read = |key| row.get(key).map(|value| numbers(value, key, responses)).transpose();
+    let (ranks, scores) = (read("ranks")?, read("scores")?);
+    let ranks = match (ranks, &scores) {
+        (Some(ranks), Some(scores)) => {
+            check_agreement(&ranks, scores)?;
+            ranks_from_best(&ranks)
+        }
+        (Some(ranks), None) => ranks_from_best(&ranks),
+        (None, Some(scores)) => {
+            ranks_from_best(&scores.iter().map(|score| -score).collect::<Vec<_>>())
+        }
+        (None, None) => return Err(RowFault::Missing { key: "ranks".to_owned() }),
+    };
+    let scores = scores.map(|scores| scores.into_iter().map(|score| score as f32).collect());
+    Ok(Preference { ranks, scores, margin: None, soft_label: None })
+}
+
+/// Numbers whose order is the ranking as 0, 1, 2, …, equal ones alike.
+pub(super) fn ranks_from_best(numbers: &[f64]) -> Vec<u32> {
+    let mut places = numbers.to_vec();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let place = |number: &f64| places.partition_point(|place| place < number) as u32;
+    numbers.iter().map(place).collect()
+}
+
+fn check_agreement(ranks: &[f64], scores: &[f64]) -> Result<(), RowFault> {
+    for better in 0..ranks.len() {
+        for worse in 0..ranks.len() {
+            if ranks[better] < ranks[worse] && scores[better] < scores[worse] {
+                return Err(RowFault::RanksAgainstScores { better, worse });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_begin_at_zero_and_leave_no_number_out() {
+        assert_eq!(ranks_from_best(&[1.0, 5.0, 1.0, 3.0]), [0, 2, 0, 1]);
+        assert_eq!(ranks_from_best(&[-0.5, -0.9, 0.0]), [1, 0, 2]);
+        assert_eq!(ranks_from_best(&[-0.0, 0.0]), [0, 0]);
+    }
+}
