@@ -99,9 +99,9 @@ impl Checkpoint {
     /// Random weights for a whole reward model, without any file.
     ///
     /// The numbers depend on the seed and on each tensor's name only. The backbone has
-    /// `storage_type`, the head is f32. Matrices are normal with the usual deviation
-    /// ([`crate::config::INITIALIZER_RANGE`]; for the head see [`Checkpoint::random_head`]), norms are
-    /// ones, biases zeros.
+    /// `storage_type`, the head is f32. Matrices are normal with the deviation
+    /// [`Config::initializer_range`] (for the head see [`Checkpoint::random_head`]), norms are ones, biases
+    /// zeros.
     pub fn random(
         config: &Config,
         head: &RewardHeadConfig,
@@ -109,8 +109,9 @@ impl Checkpoint {
         storage_type: StorageType,
     ) -> Self {
         let mut checkpoint = Self::random_head(head, config.text.hidden_size, seed);
+        let deviation = config.initializer_range;
         for (name, shape) in tensor_shapes(config) {
-            let generator = random::Generator::for_backbone(seed, &name, &shape);
+            let generator = random::Generator::for_backbone(seed, &name, &shape, deviation);
             checkpoint.add_random(name, shape, generator, storage_type);
         }
         checkpoint

@@ -41,6 +41,8 @@ pub struct Config {
     pub vision_start_token_id: u32,
     /// Token after the last patch of an image or a video.
     pub vision_end_token_id: u32,
+    /// Standard deviation of freshly made matrices.
+    pub initializer_range: f32,
     /// Whether the language-model head is the embedding table. The head is never run, so this only
     /// says whether `lm_head.weight` is to be expected.
     pub tie_word_embeddings: bool,
@@ -291,7 +293,7 @@ impl Config {
             "model_type": MODEL_TYPE,
             "hidden_act": "silu",
             "hidden_size": text.hidden_size,
-            "initializer_range": decimal(INITIALIZER_RANGE),
+            "initializer_range": decimal(self.initializer_range),
             "intermediate_size": text.intermediate_size,
             "max_position_embeddings": text.max_position_embeddings,
             "num_attention_heads": text.num_attention_heads,

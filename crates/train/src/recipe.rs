@@ -123,6 +123,10 @@ pub struct DataRecipe {
     /// Most held-out comparisons that are judged at a time. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_validation_comparisons: Option<usize>,
+    /// Whether rows are drawn in a random order, a new one for each epoch. In the order of the files, data can be a curriculum.
+    /// Default: true.
+    #[serde(default = "default_shuffle")]
+    pub shuffle: bool,
     /// Whether neighboring rows about the same pictures stay neighbors when rows are shuffled, so that a picture with several
     /// questions is computed once. Needs a pass over the files first. Default: false.
     #[serde(default)]
@@ -142,6 +146,10 @@ pub struct DataRecipe {
     /// Least pixels of a resized picture. Default: the model folder's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_pixels: Option<u64>,
+}
+
+fn default_shuffle() -> bool {
+    true
 }
 
 fn default_max_tokens() -> usize {

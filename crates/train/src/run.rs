@@ -217,6 +217,7 @@ impl Course<'_> {
             dataset,
             rows,
             groups: self.data.train_groups(),
+            shuffle: self.request.recipe.data.shuffle,
             preparer: self.preparer,
             seed: run.seed,
             comparisons_per_step: run.comparisons_per_step,

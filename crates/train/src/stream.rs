@@ -54,6 +54,8 @@ pub struct Feed<'a> {
     pub rows: &'a [usize],
     /// Runs of `rows` that are shuffled as one; together they are all rows.
     pub groups: &'a [Range<usize>],
+    /// Whether the runs come in a random order.
+    pub shuffle: bool,
     /// Encodes them.
     pub preparer: &'a Preparer,
     /// Seed of the order.
@@ -82,6 +84,9 @@ impl Feed<'_> {
     }
 
     fn order(&self, epoch: u64) -> Vec<usize> {
+        if !self.shuffle {
+            return (0..self.rows.len()).collect();
+        }
         let groups = data::shuffled(self.groups.len(), self.seed, epoch);
         groups.into_iter().flat_map(|group| self.groups[group].clone()).collect()
     }

@@ -10,8 +10,6 @@
 
 use std::sync::LazyLock;
 
-use crate::config::INITIALIZER_RANGE;
-
 /// Normal numbers that one 64-bit hash gives.
 const LANES: usize = 4;
 /// The step of `SplitMix64`, 2^64 divided by the golden ratio.
@@ -42,11 +40,11 @@ pub(super) enum Generator {
 
 impl Generator {
     /// Matrices normal, norms one, biases zero.
-    pub(super) fn for_backbone(seed: u64, name: &str, shape: &[usize]) -> Self {
+    pub(super) fn for_backbone(seed: u64, name: &str, shape: &[usize], deviation: f32) -> Self {
         match shape {
             [_] if name.rsplit('.').next() == Some("bias") => Self::Constant(0.0),
             [_] => Self::Constant(1.0),
-            _ => Self::Normal { key: tensor_key(seed, name), deviation: INITIALIZER_RANGE },
+            _ => Self::Normal { key: tensor_key(seed, name), deviation },
         }
     }
 
@@ -180,10 +178,11 @@ const TAIL_BELOW: [f64; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::INITIALIZER_RANGE;
 
     fn matrix(seed: u64, name: &str, count: usize) -> Vec<f32> {
         let mut out = vec![0.0; count];
-        Generator::for_backbone(seed, name, &[count, 1]).fill(0, &mut out);
+        Generator::for_backbone(seed, name, &[count, 1], INITIALIZER_RANGE).fill(0, &mut out);
         out
     }
 
@@ -206,7 +205,7 @@ mod tests {
     fn any_part_of_a_tensor_equals_that_part_of_the_whole() {
         let whole = matrix(7, "model.visual.blocks.0.attn.qkv.weight", 100);
         let generator =
-            Generator::for_backbone(7, "model.visual.blocks.0.attn.qkv.weight", &[100, 1]);
+            Generator::for_backbone(7, "model.visual.blocks.0.attn.qkv.weight", &[100, 1], INITIALIZER_RANGE);
         for first in 0..20 {
             for count in 0..20 {
                 let mut part = vec![0.0; count];

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
-    Activation, Config, MAX_HEAD_LAYERS, MODEL_TYPE, RewardHeadConfig, TextConfig, VisionConfig,
+    Activation, Config, INITIALIZER_RANGE, MAX_HEAD_LAYERS, MODEL_TYPE, RewardHeadConfig, TextConfig, VisionConfig,
     section::{MAX_SIZE, Section, plain},
 };
 use crate::error::LoadError;
@@ -69,6 +69,10 @@ pub(super) fn config(file: &Path, root: &Value) -> Result<Config, LoadError> {
         vision_end_token_id: token("vision_end_token_id", 151_653)?,
         tie_word_embeddings: root.flag("tie_word_embeddings")?.unwrap_or(false)
             || text_section.flag("tie_word_embeddings")?.unwrap_or(false),
+        initializer_range: match text_section.optional_number("initializer_range")? {
+            Some(_) => text_section.positive("initializer_range")? as f32,
+            None => INITIALIZER_RANGE,
+        },
         num_labels: num_labels(&root)?,
         reward_head,
         text,

@@ -13,11 +13,14 @@ use super::scene::{Cell, Color, GRID, Object, Scene, Shape, Size};
 const CELL_PIXELS: i32 = 28;
 /// Pixels along the side of a picture.
 pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
-/// The middle of the range of background shades. Darker than every color, so that a shape has the same sign of contrast
-/// whatever its color; on a medium gray, where it has not, shapes are learned many times more slowly.
-const BACKGROUND: i32 = 50;
-/// How far each channel of a background may lie from the middle.
-const BACKGROUND_SPREAD: i32 = 16;
+/// The background at the upper left. Darker than every color, so that a shape has the same sign of contrast whatever its
+/// color; on a medium gray, where it has not, shapes are learned many times more slowly.
+const BACKGROUND: [i32; 3] = [20, 40, 20];
+/// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
+/// where in the picture one is. On an even background relative places are learned many times more slowly.
+const BACKGROUND_RISE: i32 = 60;
+/// How far each channel of a background may lie from its middle.
+const BACKGROUND_SPREAD: i32 = 8;
 /// How far each channel of an object may lie from its color.
 const COLOR_SPREAD: i32 = 16;
 const INK: i32 = 240;
@@ -29,8 +32,11 @@ const JITTER: i32 = 1;
 
 /// Draws a scene. Shades and places inside of the cells are random.
 pub(super) fn picture(scene: &Scene, random: &mut Random) -> RgbImage {
-    let background = near([BACKGROUND; 3], BACKGROUND_SPREAD, random);
-    let mut picture = RgbImage::from_pixel(SIDE_PIXELS, SIDE_PIXELS, background);
+    let Rgb(shade) = near(BACKGROUND, BACKGROUND_SPREAD, random);
+    let rise = |place: u32| (BACKGROUND_RISE * place as i32 / SIDE_PIXELS as i32) as u8;
+    let mut picture = RgbImage::from_fn(SIDE_PIXELS, SIDE_PIXELS, |x, y| {
+        Rgb([shade[0] + rise(x), shade[1], shade[2] + rise(y)])
+    });
     for object in scene.objects() {
         draw_object(&mut picture, object, random);
     }

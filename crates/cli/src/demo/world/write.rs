@@ -70,8 +70,8 @@ impl PartSummary {
 #[derive(Serialize)]
 struct Row<'a> {
     id: String,
-    source: &'static str,
-    kind: &'static str,
+    /// The kind stands in it, so that reports tell kinds apart.
+    source: String,
     /// For each response what is wrong with it, and nothing for the right one.
     fault: Vec<Option<&'static str>>,
     images: [&'a str; 1],
@@ -155,8 +155,7 @@ fn row<'a>(part: Part, number: usize, question: &'a Question, picture: &'a str) 
     let answers = &question.answers;
     Row {
         id: format!("{}-{number:06}-{}", part.name(), question.kind.name()),
-        source: "demo",
-        kind: question.kind.name(),
+        source: format!("demo/{}", question.kind.name()),
         fault: answers.iter().map(|answer| answer.fault.map(super::Fault::name)).collect(),
         images: [picture],
         prompt: &question.prompt,
