@@ -23,16 +23,19 @@ use crate::train::{execute, proportion_words, write_report};
 
 /// The recipe, but for the places of files.
 const RECIPE: &str = include_str!("../../../recipes/demo.toml");
-/// Pictures to train on.
-const TRAIN_PICTURES: usize = 30_000;
-/// Held-out pictures.
-const VALIDATION_PICTURES: usize = 500;
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder to write; it must not exist, or be empty
     #[arg(short, long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
+
+    /// Pictures to train on; the run takes each of them once
+    #[arg(long, value_name = "N", default_value_t = 42_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pictures: u32,
+
+    /// Pictures to judge by, which are not trained on
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    held_out: u32,
 
     /// Seed of the world and of the weights: another seed, another world
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -52,7 +55,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     refuse_occupied(&args.out)?;
     let recipe = recipe(args)?;
     let world = draw(args)?;
-    complain(&format!("training: {} steps; the report comes at the end", recipe.total_steps(world.train.num_comparisons)));
+    let steps = recipe.total_steps(world.train.num_comparisons);
+    complain(&format!("training: {steps} steps; the report comes at the end"));
     let folder = recipe.run.output.clone();
     let outcome = execute(&recipe, &folder, false, &device)?;
     write_report(&recipe, &folder, &device, &outcome)?;
@@ -73,7 +77,10 @@ fn refuse_occupied(out: &Path) -> anyhow::Result<()> {
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };
     if occupied {
-        bail!("`{}` is not an empty folder; remove it, or give another one with --out", out.display());
+        bail!(
+            "`{}` is not an empty folder; remove it, or give another one with --out",
+            out.display()
+        );
     }
     Ok(())
 }
@@ -96,13 +103,13 @@ fn draw(args: &Args) -> anyhow::Result<WorldSummary> {
     let folder = args.out.join("world");
     complain(&format!(
         "drawing {} pictures of {SIDE_PIXELS} pixels to `{}`",
-        sheet::count((TRAIN_PICTURES + VALIDATION_PICTURES) as u64),
+        sheet::count(u64::from(args.pictures) + u64::from(args.held_out)),
         folder.display()
     ));
     let options = WorldOptions {
         seed: args.seed,
-        num_train: TRAIN_PICTURES,
-        num_validation: VALIDATION_PICTURES,
+        num_train: args.pictures as usize,
+        num_validation: args.held_out as usize,
     };
     write_world(&folder, options).context("cannot draw the world")
 }

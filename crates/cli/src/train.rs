@@ -105,4 +105,3 @@ fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
     }
     Ok(&STOP)
 }
-

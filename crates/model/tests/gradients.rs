@@ -76,10 +76,9 @@ fn by_name(model: &TrainableModel, gradients: &Gradients) -> BTreeMap<String, Ve
     names.zip(gradients.iter().map(|gradient| gradient.to_f32())).collect()
 }
 
-/// The softmax does not change when all keys are shifted alike, nor a margin when both rewards are: the gradient is
-/// rounding, or zero.
+/// A margin does not change when both rewards are shifted alike: the gradient is zero.
 fn is_without_effect(name: &str) -> bool {
-    name.ends_with("k_proj.bias") || name == "score.2.bias"
+    name == "score.2.bias"
 }
 
 /// Largest difference of any gradient, each relative to its largest element.

@@ -194,7 +194,12 @@ pub fn sample(
     let (dataset, rows) = data.train();
     let mut found = Sample::default();
     let mut comparisons = Vec::new();
-    for index in data::shuffled(rows.len(), recipe.run.seed, 0) {
+    let order = if recipe.data.shuffle {
+        data::shuffled(rows.len(), recipe.run.seed, 0)
+    } else {
+        (0..rows.len()).collect()
+    };
+    for index in order {
         if comparisons.len() == limit {
             break;
         }

@@ -187,7 +187,11 @@ fn table(report: &Report) -> String {
         "step",
         format!(
             "{} pairs, {} tokens ({} computed), {} patches, {} batches",
-            report.pairs, report.tokens, report.computed_tokens, report.patches, report.micro_batches
+            report.pairs,
+            report.tokens,
+            report.computed_tokens,
+            report.patches,
+            report.micro_batches
         ),
     );
     line("time", format!("{:.3} s, median of {}", report.step_seconds, report.secs.len()));

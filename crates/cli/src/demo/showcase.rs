@@ -16,12 +16,7 @@ pub(super) const PICTURE: &str = "picture.png";
 const NUMBER: usize = 0;
 
 /// Draws the picture, scores answers to its questions with the written model, and says what came out.
-pub(super) fn show(
-    seed: u64,
-    out: &Path,
-    model: &Path,
-    device: &Device,
-) -> anyhow::Result<String> {
+pub(super) fn show(seed: u64, out: &Path, model: &Path, device: &Device) -> anyhow::Result<String> {
     let example = Example::showcase(seed, NUMBER);
     let file = out.join(PICTURE);
     example.picture.save(&file).with_context(|| format!("cannot write `{}`", file.display()))?;
@@ -31,7 +26,8 @@ pub(super) fn show(
         let Some(question) = example.question(kind) else { continue };
         let responses: Vec<String> =
             question.answers.iter().map(|answer| answer.text.clone()).collect();
-        let row = Row::new("demo", vec![ImageSource::Path(file.clone())], &question.prompt, responses);
+        let row =
+            Row::new("demo", vec![ImageSource::Path(file.clone())], &question.prompt, responses);
         let encoded = loaded.processor.encode_all(&row.conversations()?)?;
         let rewards = loaded.model.score(&encoded.iter().collect::<Vec<&Encoded>>())?;
         let mut order: Vec<usize> = (0..rewards.len()).collect();

@@ -47,7 +47,11 @@ pub(super) fn rest(report: &Report) -> String {
         for finding in &data.findings {
             page.line(&format!("  - {finding}"));
         }
-        page.line(if data.is_fine { "  nothing is wrong with it" } else { "  look at the first sentences" });
+        page.line(if data.is_fine {
+            "  nothing is wrong with it"
+        } else {
+            "  look at the first sentences"
+        });
         page.line("");
     }
     let failed = report.checks().filter(|check| !check.passed).count();

@@ -87,7 +87,11 @@ impl Progress for Bar {
             sheet::count(begun.trained_elements as u64),
             begun.trained_tensors,
             begun.total_steps,
-            if begun.steps_done > 0 { format!(", {} done before", begun.steps_done) } else { String::new() },
+            if begun.steps_done > 0 {
+                format!(", {} done before", begun.steps_done)
+            } else {
+                String::new()
+            },
         ));
         let is_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::new(begun.total_steps);
@@ -124,7 +128,11 @@ impl Progress for Bar {
                 let per_step = secs / (metrics.step - shown.steps_before).max(1) as f64;
                 let left = per_step * total_steps.saturating_sub(metrics.step) as f64;
                 let left = HumanDuration(Duration::from_secs_f64(left));
-                complain(&format!("step {}/{total_steps}, {}, {left} left", metrics.step, means.text()));
+                complain(&format!(
+                    "step {}/{total_steps}, {}, {left} left",
+                    metrics.step,
+                    means.text()
+                ));
             }
         }
         if let Some(EvaluationMetrics { loss, pairwise_accuracy, pairs, secs, .. }) =

@@ -50,7 +50,10 @@ pub(crate) fn write(
         recipe: recipe.to_toml(),
         versions: vec![
             ("basereward".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("device".to_owned(), format!("CPU, {} tier, {} threads", cpu.tier().name(), cpu.num_threads())),
+            (
+                "device".to_owned(),
+                format!("CPU, {} tier, {} threads", cpu.tier().name(), cpu.num_threads()),
+            ),
             ("recipe (BLAKE3)".to_owned(), recipe.hash()),
         ],
         skipped: outcome

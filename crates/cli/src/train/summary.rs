@@ -51,10 +51,15 @@ pub(super) fn text(folder: &Path, outcome: &Outcome) -> String {
 /// A proportion as percentage, fraction and interval.
 pub(crate) fn words(proportion: &Proportion) -> String {
     let Some(fraction) = proportion.fraction() else { return "no pairs".to_owned() };
-    let exact = format!("{:.1} % ({}/{})", 100.0 * fraction, proportion.num_right, proportion.num_total);
+    let exact =
+        format!("{:.1} % ({}/{})", 100.0 * fraction, proportion.num_right, proportion.num_total);
     match proportion.interval() {
         Some(interval) => {
-            format!("{exact}, 95 % interval {:.1} to {:.1} %", 100.0 * interval.low, 100.0 * interval.high)
+            format!(
+                "{exact}, 95 % interval {:.1} to {:.1} %",
+                100.0 * interval.low,
+                100.0 * interval.high
+            )
         }
         None => exact,
     }

@@ -180,7 +180,13 @@ impl<'a> Tape<'a> {
 
     /// [`copy_rows`] of the rows `from` of `source` over those of `target` that begin at `start`; in place where nobody else holds
     /// the target.
-    pub fn copy_rows(&mut self, source: &Var, from: Range<usize>, target: Var, start: usize) -> Var {
+    pub fn copy_rows(
+        &mut self,
+        source: &Var,
+        from: Range<usize>,
+        target: Var,
+        start: usize,
+    ) -> Var {
         let target_node = target.node;
         let mut value = target.into_matrix();
         copy_rows(&source.value, from.start, from.len(), &mut value, start);

@@ -204,8 +204,12 @@ mod tests {
     #[test]
     fn any_part_of_a_tensor_equals_that_part_of_the_whole() {
         let whole = matrix(7, "model.visual.blocks.0.attn.qkv.weight", 100);
-        let generator =
-            Generator::for_backbone(7, "model.visual.blocks.0.attn.qkv.weight", &[100, 1], INITIALIZER_RANGE);
+        let generator = Generator::for_backbone(
+            7,
+            "model.visual.blocks.0.attn.qkv.weight",
+            &[100, 1],
+            INITIALIZER_RANGE,
+        );
         for first in 0..20 {
             for count in 0..20 {
                 let mut part = vec![0.0; count];

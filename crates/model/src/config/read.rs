@@ -8,7 +8,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
-    Activation, Config, INITIALIZER_RANGE, MAX_HEAD_LAYERS, MODEL_TYPE, RewardHeadConfig, TextConfig, VisionConfig,
+    Activation, Config, INITIALIZER_RANGE, MAX_HEAD_LAYERS, MODEL_TYPE, RewardHeadConfig,
+    TextConfig, VisionConfig,
     section::{MAX_SIZE, Section, plain},
 };
 use crate::error::LoadError;

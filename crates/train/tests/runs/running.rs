@@ -193,6 +193,7 @@ fn an_epoch_takes_every_row_once() {
         dataset,
         rows,
         groups: data.train_groups(),
+        shuffle: true,
         preparer: &preparer,
         seed: 3,
         comparisons_per_step: 5,

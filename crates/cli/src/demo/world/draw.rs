@@ -18,9 +18,9 @@ pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
 const BACKGROUND: [i32; 3] = [20, 40, 20];
 /// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
 /// where in the picture one is. On an even background relative places are learned many times more slowly.
-const BACKGROUND_RISE: i32 = 60;
+const BACKGROUND_RISE: i32 = 30;
 /// How far each channel of a background may lie from its middle.
-const BACKGROUND_SPREAD: i32 = 8;
+const BACKGROUND_SPREAD: i32 = 6;
 /// How far each channel of an object may lie from its color.
 const COLOR_SPREAD: i32 = 16;
 const INK: i32 = 240;
@@ -80,7 +80,11 @@ fn draw_digit(picture: &mut RgbImage, digit: usize, cell: Cell, random: &mut Ran
 /// Whether a shape around the origin covers a point; all lengths in half pixels.
 fn covers(shape: Shape, radius: i32, x: i32, y: i32) -> bool {
     match shape {
-        Shape::Circle => x * x + y * y <= radius * radius,
+        Shape::Ring => {
+            // The hole is wide enough to be seen in the patches that meet in the middle.
+            let (outer, inner) = (radius * radius, radius * radius / 3);
+            (inner..=outer).contains(&(x * x + y * y))
+        }
         Shape::Square => 8 * x.abs().max(y.abs()) <= 7 * radius,
         Shape::Triangle => -radius <= y && 8 * y <= 7 * radius && 15 * x.abs() <= 8 * (y + radius),
         Shape::Cross => {
@@ -127,7 +131,7 @@ mod tests {
             Shape::ALL.iter().flat_map(|shape| Size::ALL.map(|size| (*shape, size)))
         {
             for item in 0..50 {
-                let scene = Scene { subject: Some(object(shape, size)), ..Scene::default() };
+                let scene = Scene { subjects: vec![object(shape, size)], ..Scene::default() };
                 let picture = picture(&scene, &mut Random::for_item(4, item));
                 let mut inside = 0;
                 for (x, y, pixel) in picture.enumerate_pixels() {

@@ -16,8 +16,9 @@ mod write;
 
 use image::RgbImage;
 
+use lessons::Task;
 use random::Random;
-use scene::{Composition, Scene};
+use scene::Scene;
 
 pub(crate) use draw::SIDE_PIXELS;
 pub(crate) use questions::{Answer, Fault, Kind, Question};
@@ -58,21 +59,21 @@ impl Example {
     /// The training picture of this number, of `num_pictures` in all; early ones hold less than late ones.
     pub(crate) fn training(seed: u64, number: usize, num_pictures: usize) -> Self {
         let mut random = stream(seed, Part::Train, number);
-        let composition = lessons::training_composition(number, num_pictures, &mut random);
-        Self::of(composition, &mut random)
+        let task = lessons::training_task(number, num_pictures, &mut random);
+        Self::of(task, &mut random)
     }
 
     /// The held-out picture of this number.
     pub(crate) fn held_out(seed: u64, number: usize) -> Self {
         let mut random = stream(seed, Part::Validation, number);
-        let composition = lessons::final_composition(&mut random);
-        Self::of(composition, &mut random)
+        let task = lessons::final_task(&mut random);
+        Self::of(task, &mut random)
     }
 
     /// A picture to show: a full one, with questions of every kind. It is neither trained on nor held out.
     pub(crate) fn showcase(seed: u64, number: usize) -> Self {
         let mut random = stream(seed, Part::Showcase, number);
-        Self::of(Composition::Full, &mut random)
+        Self::of(lessons::full_task(), &mut random)
     }
 
     /// The question of a kind, when the picture allows one.
@@ -80,9 +81,10 @@ impl Example {
         self.questions.iter().find(|question| question.kind == kind)
     }
 
-    fn of(composition: Composition, random: &mut Random) -> Self {
-        let scene = Scene::random(composition, random);
-        let questions = questions::about(&scene, random);
+    fn of(task: Task, random: &mut Random) -> Self {
+        let scene = Scene::random(task.composition, random);
+        let mut questions = questions::about(&scene, random);
+        questions.retain(|question| task.kinds.contains(&question.kind));
         Self { picture: draw::picture(&scene, random), questions }
     }
 }

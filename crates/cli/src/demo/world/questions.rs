@@ -6,7 +6,7 @@
 
 use super::digits;
 use super::random::Random;
-use super::scene::{Color, Couple, Direction, MAX_COUNT, NUM_DIGITS, Object, Scene, Shape, Size};
+use super::scene::{Color, Direction, MAX_COUNT, NUM_DIGITS, Object, Scene, Shape, Size};
 
 /// Wrong answers of a question, at most.
 pub(super) const MAX_WRONG: usize = 3;
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Shape,
     /// The number of objects of one shape.
     Counting,
-    /// Where one object lies, seen from another.
+    /// Where an object lies, seen from the digit.
     Position,
     /// Whether an object is large or small.
     Size,
@@ -109,18 +109,14 @@ pub(crate) struct Question {
 /// One question of every kind that the scene allows.
 pub(super) fn about(scene: &Scene, random: &mut Random) -> Vec<Question> {
     let mut questions = Vec::new();
-    if let Some(subject) = &scene.subject {
-        // The landmark is as good as the subject: with both in the picture, either is asked about.
-        let landmark = scene.couple.as_ref().map(|couple| &couple.landmark);
-        let any = |random: &mut Random| match landmark {
-            Some(landmark) if random.chance(50) => landmark,
-            _ => subject,
-        };
+    if let Some(first) = scene.subjects.first() {
+        // A question may be about either, so that one has to look for what it names.
+        let any = |random: &mut Random| &scene.subjects[random.below(scene.subjects.len())];
         questions.push(color(scene, any(random), random));
         questions.push(shape(scene, any(random), random));
         questions.push(size(any(random), random));
+        questions.extend(scene.direction.map(|direction| position(first, direction, random)));
     }
-    questions.extend(scene.couple.as_ref().map(|couple| position(couple, random)));
     questions.extend(scene.digit.map(|(right, _)| digit(right, random)));
     if let Some(member) = scene.group.first() {
         questions.push(counting(member.shape, scene.group.len(), random));
@@ -167,20 +163,16 @@ fn size(object: &Object, random: &mut Random) -> Question {
     question(Kind::Size, prompt, &Size::ALL, &object.size, fault, name, random)
 }
 
-fn position(couple: &Couple, random: &mut Random) -> Question {
-    let [subject, landmark] = [couple.subject, couple.landmark].map(|it| shape_name(it.shape));
-    let prompt = if random.chance(50) {
-        format!("Where is the {subject}, seen from the {landmark}?")
-    } else {
-        format!("On which side of the {landmark} is the {subject}?")
-    };
+fn position(object: &Object, right: Direction, random: &mut Random) -> Question {
+    let prompt = random
+        .pick(&["Where is the {}, seen from the digit?", "On which side of the digit is the {}?"]);
+    let prompt = prompt.replace("{}", shape_name(object.shape));
     let name = |direction: &Direction| match direction {
         Direction::Left => "left",
         Direction::Right => "right",
         Direction::Above => "above",
         Direction::Below => "below",
     };
-    let right = couple.direction;
     let fault = |wrong: &Direction| {
         if *wrong == right.opposite() { Fault::SwappedDirection } else { Fault::WrongAxis }
     };
@@ -243,7 +235,7 @@ fn color_name(color: Color) -> &'static str {
 
 fn shape_name(shape: Shape) -> &'static str {
     match shape {
-        Shape::Circle => "circle",
+        Shape::Ring => "ring",
         Shape::Square => "square",
         Shape::Triangle => "triangle",
         Shape::Cross => "cross",
@@ -252,7 +244,7 @@ fn shape_name(shape: Shape) -> &'static str {
 
 fn shape_plural(shape: Shape) -> &'static str {
     match shape {
-        Shape::Circle => "circles",
+        Shape::Ring => "rings",
         Shape::Square => "squares",
         Shape::Triangle => "triangles",
         Shape::Cross => "crosses",

@@ -86,17 +86,20 @@ struct Row<'a> {
 /// # Errors
 /// When a file or folder cannot be written; the message names it.
 pub(crate) fn write_world(folder: &Path, options: WorldOptions) -> io::Result<WorldSummary> {
+    let WorldOptions { seed, num_train, num_validation } = options;
+    let training = |number| Example::training(seed, number, num_train);
+    let held_out = |number| Example::held_out(seed, number);
     Ok(WorldSummary {
-        train: write_part(folder, options.seed, Part::Train, options.num_train)?,
-        validation: write_part(folder, options.seed, Part::Validation, options.num_validation)?,
+        train: write_part(folder, Part::Train, num_train, training)?,
+        validation: write_part(folder, Part::Validation, num_validation, held_out)?,
     })
 }
 
 fn write_part(
     folder: &Path,
-    seed: u64,
     part: Part,
     num_pictures: usize,
+    example: impl Fn(usize) -> Example + Sync,
 ) -> io::Result<PartSummary> {
     for shard in 0..num_pictures.div_ceil(PICTURES_PER_FOLDER) {
         let path = folder.join(shard_path(part, shard));
@@ -110,14 +113,7 @@ fn write_part(
         let block = first..num_pictures.min(first + PICTURES_PER_BLOCK);
         let written: Vec<(Vec<Question>, Vec<u8>)> = block
             .into_par_iter()
-            .map(|number| {
-                let example = match part {
-                    Part::Train => Example::training(seed, number, num_pictures),
-                    Part::Validation => Example::held_out(seed, number),
-                    Part::Showcase => Example::showcase(seed, number),
-                };
-                write_example(folder, part, number, example)
-            })
+            .map(|number| write_example(folder, part, number, example(number)))
             .collect::<io::Result<_>>()?;
         for (questions, lines) in written {
             rows.write_all(&lines).map_err(|error| named(&rows_path, &error))?;
