@@ -19,7 +19,7 @@ use self::world::{SIDE_PIXELS, WorldOptions, WorldSummary, write_world};
 use crate::arguments::DeviceArgs;
 use crate::output::{self, Outcome, complain};
 use crate::sheet::{self, Sheet};
-use crate::train::{execute, proportion_words, write_report};
+use crate::train::{coin_words, execute, proportion_words, write_report};
 
 /// The recipe, but for the places of files.
 const RECIPE: &str = include_str!("../../../recipes/demo.toml");
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     out: PathBuf,
 
     /// Pictures to train on; the run takes each of them once
-    #[arg(long, value_name = "N", default_value_t = 42_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 44_000, value_parser = clap::value_parser!(u32).range(1..))]
     pictures: u32,
 
     /// Pictures to judge by, which are not trained on
@@ -138,7 +138,7 @@ fn results(outcome: &run::Outcome, elapsed: Duration) -> String {
     }
     sheet.line("");
     sheet.row("held-out accuracy", proportion_words(&pairwise_accuracy(seen)));
-    sheet.row("longer answer wins", proportion_words(&length_baseline(seen)));
+    sheet.row("longer answer wins", coin_words(&length_baseline(seen)));
     sheet.row("time", sheet::seconds(elapsed));
     sheet.into_text()
 }
@@ -152,7 +152,7 @@ fn percent(proportion: &Proportion) -> String {
 fn next(out: &Path, folder: &Path, model: &Path) -> String {
     let word = |path: &Path| sheet::shell_word(path);
     format!(
-        "\nreport: {}\n\nnext:\n  basereward inspect {model}\n  basereward score {model} --image {} --prompt \"How many circles are there?\" --response \"two\" --response \"three\"\n  \
+        "\nreport: {}\n\nnext:\n  basereward inspect {model}\n  basereward score {model} --image {} --prompt \"How many rings are there?\" --response \"two\" --response \"three\"\n  \
          basereward train --resume {}\n  basereward train recipes/tiny.toml\n",
         folder.join(REPORT_FILE).display(),
         word(&out.join(showcase::PICTURE)),

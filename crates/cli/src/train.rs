@@ -20,7 +20,7 @@ use train::run::{self, Begin, RECIPE_FILE, RunRequest};
 use self::progress::Bar;
 pub(crate) use self::report::write as write_report;
 pub(crate) use self::start::model_folder;
-pub(crate) use self::summary::words as proportion_words;
+pub(crate) use self::summary::{coin_words, words as proportion_words};
 use crate::arguments::DeviceArgs;
 use crate::memory::peak_resident_bytes;
 use crate::output::{self, Outcome};

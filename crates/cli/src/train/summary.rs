@@ -19,7 +19,7 @@ pub(super) fn text(folder: &Path, outcome: &Outcome) -> String {
     sheet.row("time", sheet::seconds(Duration::from_secs_f64(outcome.secs)));
     if let Some(held_out) = &outcome.held_out {
         sheet.row("held-out accuracy", words(&pairwise_accuracy(&held_out.pairs)));
-        sheet.row("longer is better", words(&length_baseline(&held_out.pairs)));
+        sheet.row("longer is better", coin_words(&length_baseline(&held_out.pairs)));
     }
     if let Some(blind) = &outcome.blind {
         sheet.row("without pictures", words(&pairwise_accuracy(&blind.pairs)));
@@ -46,6 +46,16 @@ pub(super) fn text(folder: &Path, outcome: &Outcome) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "\nnext: {next}");
     text
+}
+
+/// A rule's accuracy when it throws a coin for what it cannot decide, such as answers of equal length.
+pub(crate) fn coin_words(proportion: &Proportion) -> String {
+    let Some(fraction) = proportion.fraction_with_coin() else { return "no pairs".to_owned() };
+    let Proportion { num_ties, num_total, .. } = proportion;
+    format!(
+        "{:.1} %, with a coin for the {num_ties} of {num_total} that are equally long",
+        100.0 * fraction
+    )
 }
 
 /// A proportion as percentage, fraction and interval.

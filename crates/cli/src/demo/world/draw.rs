@@ -15,12 +15,12 @@ const CELL_PIXELS: i32 = 28;
 pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
 /// The background at the upper left. Darker than every color, so that a shape has the same sign of contrast whatever its
 /// color; on a medium gray, where it has not, shapes are learned many times more slowly.
-const BACKGROUND: [i32; 3] = [20, 40, 20];
+const BACKGROUND: [i32; 3] = [20, 30, 20];
 /// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
 /// where in the picture one is. On an even background relative places are learned many times more slowly.
-const BACKGROUND_RISE: i32 = 30;
+const BACKGROUND_RISE: i32 = 16;
 /// How far each channel of a background may lie from its middle.
-const BACKGROUND_SPREAD: i32 = 6;
+const BACKGROUND_SPREAD: i32 = 4;
 /// How far each channel of an object may lie from its color.
 const COLOR_SPREAD: i32 = 16;
 const INK: i32 = 240;

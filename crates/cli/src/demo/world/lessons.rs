@@ -38,11 +38,11 @@ const FULL: Task = Task { composition: Composition::Full, kinds: &Kind::ALL };
 const LESSONS: [Lesson; 3] = [
     Lesson { from_percent: 0, weights: &[(ONE, 1)] },
     Lesson {
-        from_percent: 20,
+        from_percent: 14,
         weights: &[(ONE, 1), (LANDMARK, 4), (PLACE, 2), (DIGIT, 1), (GROUP, 2)],
     },
     Lesson {
-        from_percent: 55,
+        from_percent: 48,
         weights: &[(ONE, 1), (PAIR, 2), (LANDMARK, 1), (DIGIT, 1), (GROUP, 1), (FULL, 6)],
     },
 ];
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn single_objects_come_first_and_full_pictures_last() {
-        assert_eq!(share_of(ONE, 0..2_000), 2_000);
-        assert_eq!(share_of(FULL, 0..5_500), 0);
-        let full = share_of(FULL, 5_500..10_000);
-        assert!((2_550..2_850).contains(&full), "{full} of 4500");
+        assert_eq!(share_of(ONE, 0..1_400), 1_400);
+        assert_eq!(share_of(FULL, 0..4_800), 0);
+        let full = share_of(FULL, 4_800..10_000);
+        assert!((2_450..2_750).contains(&full), "{full} of 5200");
     }
 
     #[test]

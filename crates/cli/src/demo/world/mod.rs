@@ -21,8 +21,8 @@ use random::Random;
 use scene::Scene;
 
 pub(crate) use draw::SIDE_PIXELS;
-pub(crate) use questions::{Answer, Fault, Kind, Question};
-pub(crate) use write::{PartSummary, WorldOptions, WorldSummary, write_world};
+pub(crate) use questions::{Fault, Kind, Question};
+pub(crate) use write::{WorldOptions, WorldSummary, write_world};
 
 /// Which pictures: those to train on, those held out, or those to look at. No picture is in two parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
