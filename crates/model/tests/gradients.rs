@@ -73,7 +73,7 @@ fn run(model: &TrainableModel, encoded: &[Encoded]) -> (Vec<f32>, Gradients) {
 
 fn by_name(model: &TrainableModel, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
     let names = model.parameters().iter().map(|info| info.name.clone());
-    names.zip(gradients.iter().map(|gradient| gradient.to_f32())).collect()
+    names.zip(gradients.iter().map(engine::Matrix::to_f32)).collect()
 }
 
 /// A margin does not change when both rewards are shifted alike: the gradient is zero.

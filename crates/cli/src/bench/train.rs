@@ -151,7 +151,7 @@ fn pair_of_noise(args: &Args, model: &TrainableModel, seed: u64) -> Prepared {
 
 fn report(args: &Args, device: &Device, batch: &StepBatch, secs: Vec<f64>) -> Report {
     let encoded = || batch.comparisons.iter().flat_map(|one| &one.encoded);
-    let tokens = encoded().map(|one| one.len()).sum();
+    let tokens = encoded().map(prompt::Encoded::len).sum();
     let seen = batch.comparisons.iter().flat_map(|one| &one.encoded[0].visuals);
     let step_seconds = median(secs.clone());
     Report {
