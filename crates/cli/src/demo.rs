@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use model::write::is_occupied;
 use train::evaluation::{Proportion, accuracy_by_kind, length_baseline, pairwise_accuracy};
 use train::recipe::Recipe;
 use train::report::REPORT_FILE;
@@ -52,7 +53,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let device = args.device.device()?;
-    refuse_occupied(&args.out)?;
+    if is_occupied(&args.out) {
+        let out = args.out.display();
+        bail!("`{out}` is not an empty folder; remove it, or give another one with --out");
+    }
     let recipe = recipe(args)?;
     let world = draw(args)?;
     let steps = recipe.total_steps(world.train.num_comparisons);
@@ -69,20 +73,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     output::print(&showcase::show(args.seed, &args.out, &outcome.model, &device)?)?;
     output::print(&next(&args.out, &folder, &outcome.model))?;
     Ok(Outcome::Fine)
-}
-
-fn refuse_occupied(out: &Path) -> anyhow::Result<()> {
-    let occupied = match std::fs::read_dir(out) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    };
-    if occupied {
-        bail!(
-            "`{}` is not an empty folder; remove it, or give another one with --out",
-            out.display()
-        );
-    }
-    Ok(())
 }
 
 /// The recipe with the places of this demo's files.

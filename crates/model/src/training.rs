@@ -66,7 +66,9 @@ impl TrainableModel {
         checkpoint.skip(LM_HEAD, &[config.text.vocab_size, config.text.hidden_size])?;
         checkpoint.finish()?;
         let masters = Masters::new(&mut model, &checkpoint, &head, options)?;
-        let mut trainable = Self {
+        // The embedding table shares its master's memory where the types allow it; all else is packed already.
+        masters.pack_tables(&mut model, dtype);
+        Ok(Self {
             model,
             masters,
             checkpoint,
@@ -74,10 +76,7 @@ impl TrainableModel {
             device: device.clone(),
             dtype,
             recompute: options.recompute,
-        };
-        // Layers share their masters' memory where the types allow it.
-        trainable.update(|_| {});
-        Ok(trainable)
+        })
     }
 
     /// The model as it is now.

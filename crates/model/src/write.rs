@@ -230,13 +230,17 @@ fn write_error(file: &Path, source: io::Error) -> WriteError {
     WriteError::Write { file: file.to_owned(), source }
 }
 
-/// Refuses an output where something is already.
-fn refuse_occupied(out: &Path) -> Result<(), WriteError> {
-    let occupied = match fs::read_dir(out) {
+/// Whether something is already at a place where a folder is to be written; an empty folder is not something.
+pub fn is_occupied(out: &Path) -> bool {
+    match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) => error.kind() != io::ErrorKind::NotFound,
-    };
-    if occupied {
+    }
+}
+
+/// Refuses an output where something is already.
+fn refuse_occupied(out: &Path) -> Result<(), WriteError> {
+    if is_occupied(out) {
         return Err(WriteError::OutputNotEmpty { folder: out.to_owned() });
     }
     Ok(())

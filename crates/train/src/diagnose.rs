@@ -13,12 +13,13 @@ use crate::batches::conversations;
 use crate::error::TrainError;
 use crate::evaluation::{Judged, length_baseline, margin_mean, pairwise_accuracy};
 use crate::held_out::judged_pairs;
-use crate::plan::{batch_of, sample};
+use crate::plan::sample;
 use crate::prepare::{Prepared, Preparer};
 use crate::recipe::{Recipe, ScheduleRecipe, WarmupRecipe};
 use crate::run::training_options;
 use crate::run_data::RunData;
 use crate::step::Trainer;
+use crate::stream::StepBatch;
 
 /// Comparisons that are learned by heart.
 pub const LEARNED_COMPARISONS: usize = 32;
@@ -153,7 +154,9 @@ impl Bench<'_> {
         let mut trainer = Trainer::new(model, self.device, self.recipe, self.steps);
         let taught =
             comparisons.iter().cloned().map(|one| if is_flipped { flip(one) } else { one });
-        let batch = batch_of(self.recipe, self.preparer, taught.collect());
+        let is_visual = |id| self.preparer.is_visual(id);
+        let tokens = self.recipe.run.tokens_per_batch;
+        let batch = StepBatch::new(taught.collect(), tokens, is_visual);
         let mut losses = Vec::new();
         let mut first_gradient_norm = 0.0;
         for step in 0..self.steps {

@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 use crate::run::training_options;
 use crate::run_data::RunData;
 use crate::step::Trainer;
-use crate::stream::{Cursor, StepBatch};
+use crate::stream::StepBatch;
 
 /// Bytes of an f32.
 const F32_BYTES: u64 = 4;
@@ -191,19 +191,13 @@ pub fn sample(
     preparer: &Preparer,
     limit: usize,
 ) -> Result<(Sample, Vec<Prepared>), TrainError> {
-    let (dataset, rows) = data.train();
     let mut found = Sample::default();
     let mut comparisons = Vec::new();
-    let order = if recipe.data.shuffle {
-        data::shuffled(rows.len(), recipe.run.seed, 0)
-    } else {
-        (0..rows.len()).collect()
-    };
-    for index in order {
+    for row in data.train_order(recipe.run.seed, 0) {
         if comparisons.len() == limit {
             break;
         }
-        match preparer.prepare(dataset, rows[index])? {
+        match preparer.prepare(data.train().0, row)? {
             Ready::Used(prepared, note) => {
                 found.affected += usize::from(note.is_some());
                 comparisons.push(*prepared);
@@ -251,24 +245,12 @@ pub fn probe(
     let mut trainer = Trainer::new(model, device, recipe, recipe.total_steps(comparisons.len()));
     comparisons.truncate(recipe.run.comparisons_per_step);
     let measured = comparisons.len();
-    let batch = batch_of(recipe, preparer, comparisons);
+    let is_visual = |id| preparer.is_visual(id);
+    let batch = StepBatch::new(comparisons, recipe.run.tokens_per_batch, is_visual);
     trainer.step(0, &batch)?;
     let start = Instant::now();
     trainer.step(1, &batch)?;
     let secs = start.elapsed().as_secs_f64();
     let share = recipe.run.comparisons_per_step as f64 / measured.max(1) as f64;
     Ok(Probe { step_secs: secs * share, tokens_per_sec: batch.packed_rows as f64 / secs })
-}
-
-/// A step over comparisons that are at hand.
-pub(crate) fn batch_of(
-    recipe: &Recipe,
-    preparer: &Preparer,
-    comparisons: Vec<Prepared>,
-) -> StepBatch {
-    let rows = |range: Range<usize>| packed_rows(&comparisons[range], |id| preparer.is_visual(id));
-    let micro_batches = divide(comparisons.len(), recipe.run.tokens_per_batch, rows);
-    let packed_rows = micro_batches.iter().cloned().map(rows).sum();
-    let (affected, cursor) = (Vec::new(), Cursor::default());
-    StepBatch { comparisons, micro_batches, packed_rows, affected, cursor }
 }

@@ -253,7 +253,8 @@ pub struct LoraRecipe {
     /// Strength of the additions. Default: twice the rank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Last names of the linear layers. Default: every linear layer of the language model.
+    /// Last names of the linear layers, wherever they stand in a part that is trained. Default: those of the
+    /// language model's layers, of which the vision part has gate, up and down as well.
     #[serde(default = "default_lora_targets")]
     pub targets: Vec<String>,
 }

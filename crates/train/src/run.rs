@@ -211,13 +211,9 @@ struct Course<'a> {
 impl Course<'_> {
     /// Does the steps that are left; says whether it was stopped.
     fn all_steps(&mut self, progress: &mut dyn Progress) -> Result<bool, TrainError> {
-        let (dataset, rows) = self.data.train();
         let run = &self.request.recipe.run;
         let feed = Feed {
-            dataset,
-            rows,
-            groups: self.data.train_groups(),
-            shuffle: self.request.recipe.data.shuffle,
+            data: self.data,
             preparer: self.preparer,
             seed: run.seed,
             comparisons_per_step: run.comparisons_per_step,

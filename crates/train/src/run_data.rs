@@ -16,6 +16,7 @@ pub struct RunData {
     train_rows: Vec<usize>,
     /// Runs of `train_rows` that are shuffled as one.
     train_groups: Vec<Range<usize>>,
+    shuffle: bool,
     /// None when held-out rows come from the training files.
     validation: Option<Dataset>,
     validation_rows: Vec<usize>,
@@ -57,12 +58,23 @@ impl RunData {
         } else {
             (0..train_rows.len()).map(|i| i..i + 1).collect()
         };
-        Ok(Self { train, train_rows, train_groups, validation, validation_rows })
+        let shuffle = recipe.shuffle;
+        Ok(Self { train, train_rows, train_groups, shuffle, validation, validation_rows })
     }
 
     /// Files and rows to train on.
     pub fn train(&self) -> (&Dataset, &[usize]) {
         (&self.train, &self.train_rows)
+    }
+
+    /// The rows to train on in the order of an epoch.
+    pub fn train_order(&self, seed: u64, epoch: u64) -> Vec<usize> {
+        if !self.shuffle {
+            return self.train_rows.clone();
+        }
+        let groups = data::shuffled(self.train_groups.len(), seed, epoch);
+        let places = groups.into_iter().flat_map(|group| self.train_groups[group].clone());
+        places.map(|place| self.train_rows[place]).collect()
     }
 
     /// Runs of the rows to train on that are shuffled as one.

@@ -6,11 +6,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use data::Dataset;
-
 use crate::batches::{arrange, divide, packed_rows};
 use crate::error::TrainError;
 use crate::prepare::{Affected, Prepared, Preparer, Ready};
+use crate::run_data::RunData;
 
 /// The next row of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +36,19 @@ pub struct StepBatch {
 }
 
 impl StepBatch {
+    /// A step over comparisons that are at hand, divided by packed rows.
+    pub fn new(
+        comparisons: Vec<Prepared>,
+        tokens_per_batch: usize,
+        is_visual: impl Fn(u32) -> bool + Copy,
+    ) -> Self {
+        let rows = |range: Range<usize>| packed_rows(&comparisons[range], is_visual);
+        let micro_batches = divide(comparisons.len(), tokens_per_batch, rows);
+        let packed_rows = micro_batches.iter().cloned().map(rows).sum();
+        let (affected, cursor) = (Vec::new(), Cursor::default());
+        Self { comparisons, micro_batches, packed_rows, affected, cursor }
+    }
+
     /// Tokens that stand for pictures; those of one comparison's picture count once.
     pub fn image_tokens(&self) -> usize {
         let of_one = |one: &Prepared| {
@@ -49,13 +61,7 @@ impl StepBatch {
 /// How the rows of a run are drawn.
 pub struct Feed<'a> {
     /// The data.
-    pub dataset: &'a Dataset,
-    /// Rows to train on.
-    pub rows: &'a [usize],
-    /// Runs of `rows` that are shuffled as one; together they are all rows.
-    pub groups: &'a [Range<usize>],
-    /// Whether the runs come in a random order.
-    pub shuffle: bool,
+    pub data: &'a RunData,
     /// Encodes them.
     pub preparer: &'a Preparer,
     /// Seed of the order.
@@ -73,7 +79,8 @@ impl Feed<'_> {
     ///
     /// A failure is given to `send` too, and is the last thing.
     pub fn run(&self, cursor: Cursor, mut send: impl FnMut(Result<StepBatch, TrainError>) -> bool) {
-        let mut walk = Walk { feed: self, cursor, order: self.order(cursor.epoch) };
+        let order = self.data.train_order(self.seed, cursor.epoch);
+        let mut walk = Walk { feed: self, cursor, order };
         loop {
             let batch = walk.next_step();
             let failed = batch.is_err();
@@ -81,14 +88,6 @@ impl Feed<'_> {
                 return;
             }
         }
-    }
-
-    fn order(&self, epoch: u64) -> Vec<usize> {
-        if !self.shuffle {
-            return (0..self.rows.len()).collect();
-        }
-        let groups = data::shuffled(self.groups.len(), self.seed, epoch);
-        groups.into_iter().flat_map(|group| self.groups[group].clone()).collect()
     }
 }
 
@@ -105,11 +104,11 @@ impl Walk<'_> {
         let mut affected = Vec::new();
         let mut in_vain = 0;
         while comparisons.len() < feed.comparisons_per_step {
-            if in_vain >= feed.rows.len() {
-                let skipped = feed.skipped_file.clone();
-                return Err(TrainError::NothingUsable { rows: feed.rows.len(), skipped });
+            if in_vain >= self.order.len() {
+                let (rows, skipped) = (self.order.len(), feed.skipped_file.clone());
+                return Err(TrainError::NothingUsable { rows, skipped });
             }
-            match feed.preparer.prepare(feed.dataset, self.next_row())? {
+            match feed.preparer.prepare(feed.data.train().0, self.next_row())? {
                 Ready::Used(prepared, note) => {
                     in_vain = 0;
                     comparisons.push(*prepared);
@@ -123,18 +122,16 @@ impl Walk<'_> {
         }
         let comparisons = arrange(comparisons);
         let is_visual = |id| feed.preparer.is_visual(id);
-        let rows = |range: Range<usize>| packed_rows(&comparisons[range], is_visual);
-        let micro_batches = divide(comparisons.len(), feed.tokens_per_batch, rows);
-        let packed_rows = micro_batches.iter().cloned().map(rows).sum();
-        Ok(StepBatch { comparisons, micro_batches, packed_rows, affected, cursor: self.cursor })
+        let batch = StepBatch::new(comparisons, feed.tokens_per_batch, is_visual);
+        Ok(StepBatch { affected, cursor: self.cursor, ..batch })
     }
 
     fn next_row(&mut self) -> usize {
         if self.cursor.position == self.order.len() {
             self.cursor = Cursor { epoch: self.cursor.epoch + 1, position: 0 };
-            self.order = self.feed.order(self.cursor.epoch);
+            self.order = self.feed.data.train_order(self.feed.seed, self.cursor.epoch);
         }
-        let row = self.feed.rows[self.order[self.cursor.position]];
+        let row = self.order[self.cursor.position];
         self.cursor.position += 1;
         row
     }

@@ -11,12 +11,11 @@ use engine::Device;
 use model::training::TrainableModel;
 use prompt::SyntheticRow;
 use serde::Serialize;
-use train::batches::{divide, packed_rows};
 use train::prepare::Prepared;
 use train::recipe::Recipe;
 use train::run::training_options;
 use train::step::Trainer;
-use train::stream::{Cursor, StepBatch};
+use train::stream::StepBatch;
 
 use super::measure::median;
 use super::score::TOKENS_PER_WORD;
@@ -116,11 +115,7 @@ fn batch(args: &Args, model: &TrainableModel) -> StepBatch {
     let comparisons: Vec<Prepared> =
         (0..args.pairs).map(|pair| pair_of_noise(args, model, u64::from(pair))).collect();
     let is_visual = |id| id == config.image_token_id || id == config.video_token_id;
-    let rows = |range: std::ops::Range<usize>| packed_rows(&comparisons[range], is_visual);
-    let micro_batches = divide(comparisons.len(), args.tokens_per_batch, rows);
-    let packed_rows = micro_batches.iter().cloned().map(rows).sum();
-    let (affected, cursor) = (Vec::new(), Cursor::default());
-    StepBatch { comparisons, micro_batches, packed_rows, affected, cursor }
+    StepBatch::new(comparisons, args.tokens_per_batch, is_visual)
 }
 
 fn pair_of_noise(args: &Args, model: &TrainableModel, seed: u64) -> Prepared {

@@ -1,6 +1,5 @@
 //! `--dry-run`: the resolved recipe and what the run would take.
 
-use std::path::Path;
 use std::time::Duration;
 
 use engine::Device;
@@ -40,6 +39,7 @@ struct Found {
     folder: std::path::PathBuf,
     _scratch: tempfile::TempDir,
     preparer: Preparer,
+    steps: u64,
     sample: Sample,
     comparisons: Vec<train::prepare::Prepared>,
 }
@@ -62,7 +62,7 @@ fn prepared(recipe: &Recipe, sheet: &mut Sheet) -> anyhow::Result<Found> {
     );
     sheet.row("format", data.format());
     sheet.row("steps", format!("{steps} of {} comparisons", recipe.run.comparisons_per_step));
-    Ok(Found { folder, _scratch: scratch, preparer, sample, comparisons })
+    Ok(Found { folder, _scratch: scratch, preparer, steps, sample, comparisons })
 }
 
 fn row_of_parameters(recipe: &Recipe, config: &Config, head: &RewardHeadConfig, sheet: &mut Sheet) {
@@ -155,21 +155,9 @@ fn measured(
         sheet.row("time", "not measured: the model is too large to be tried out here");
         return Ok(());
     }
-    time(recipe, device, &found.folder, &found.preparer, found.comparisons.clone(), sheet)
-}
-
-fn time(
-    recipe: &Recipe,
-    device: &Device,
-    folder: &Path,
-    preparer: &Preparer,
-    comparisons: Vec<train::prepare::Prepared>,
-    sheet: &mut Sheet,
-) -> anyhow::Result<()> {
-    let data = RunData::open(&recipe.data, recipe.run.seed)?;
-    let steps = recipe.total_steps(data.train().1.len());
-    let probe = probe(recipe, folder, device, preparer, comparisons)?;
-    let total = Duration::from_secs_f64(probe.step_secs * steps as f64);
+    let Found { folder, preparer, steps, comparisons, .. } = found;
+    let probe = probe(recipe, folder, device, preparer, comparisons.clone())?;
+    let total = Duration::from_secs_f64(probe.step_secs * *steps as f64);
     sheet.row(
         "time",
         format!(

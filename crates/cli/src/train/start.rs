@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use model::checkpoint::StorageType;
 use model::config::Config;
 use model::write;
@@ -45,12 +45,7 @@ pub(crate) fn model_folder(recipe: &Recipe, run_folder: &Path) -> anyhow::Result
 
 /// A run that was begun before must not get other weights under it.
 fn refuse_occupied(run_folder: &Path) -> anyhow::Result<()> {
-    if !run_folder.exists() {
-        return Ok(());
-    }
-    let mut entries = std::fs::read_dir(run_folder)
-        .with_context(|| format!("cannot read `{}`", run_folder.display()))?;
-    if entries.next().is_some() {
+    if write::is_occupied(run_folder) {
         bail!(
             "`{}` is not empty; resume the run in it with --resume, or give another `run.output`",
             run_folder.display()

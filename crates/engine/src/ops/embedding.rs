@@ -1,4 +1,4 @@
-//! Looking up rows of an embedding table, and the gradient of the rows that were looked up.
+//! Looking up rows of an embedding table. The gradient is [`super::rows::scatter_add_rows`].
 
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
@@ -50,17 +50,6 @@ impl Embedding {
         match self.table.dtype() {
             DType::F32 => lookup::<f32>(&self.table, ids),
             DType::Bf16 => lookup::<bf16>(&self.table, ids),
-        }
-    }
-}
-
-/// `gradient[ids[i]] += dy[i]`, one row after the other, all f32.
-pub(crate) fn embedding_gradient(dy: &Matrix, ids: &[u32], gradient: &mut Matrix) {
-    let cols = dy.cols();
-    let gradient = gradient.as_mut_slice::<f32>();
-    for (row, &id) in dy.as_slice::<f32>().chunks_exact(cols).zip(ids) {
-        for (to, from) in gradient[id as usize * cols..][..cols].iter_mut().zip(row) {
-            *to += from;
         }
     }
 }

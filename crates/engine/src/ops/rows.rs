@@ -39,7 +39,7 @@ impl<T: Element> RowWork<T> for Gather<'_, T> {
     }
 }
 
-/// `target[indices[i]] += source[i]`, one row after the other: the gradient of [`gather_rows`].
+/// `target[indices[i]] += source[i]`, one row after the other: the gradient of [`gather_rows`] and of an embedding.
 ///
 /// # Shapes
 /// `source`: `[indices.len(), cols]`, `target`: `[rows, cols]`, of the same type.

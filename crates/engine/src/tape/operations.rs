@@ -8,7 +8,7 @@ use crate::ops::attention::{
     AttentionLayout, Heads, OutputGradient, attention, attention_gradient, attention_keeping,
     joint_attention_gradient,
 };
-use crate::ops::embedding::{Embedding, embedding_gradient};
+use crate::ops::embedding::Embedding;
 use crate::ops::linear::{GatedLinear, Linear};
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rotary::{RotaryTable, rotate, rotate_back};
@@ -24,9 +24,9 @@ impl<'a> Tape<'a> {
         let Some(parameter) = embedding.parameter().filter(|_| self.records(true)) else {
             return Var::constant(value);
         };
-        let ids = ids.to_vec();
+        let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
         self.record(value, move |gradient, flow| {
-            embedding_gradient(&gradient, &ids, flow.gradients.get_mut(parameter));
+            scatter_add_rows(&gradient, &rows, flow.gradients.get_mut(parameter));
         })
     }
 

@@ -178,12 +178,22 @@ impl Masters {
         device: &Device,
         dtype: DType,
     ) {
+        self.pack_tables(model, dtype);
         for layer in model.layers_mut() {
             match layer {
                 LayerMut::Norm(norm) => self.pack_norm(norm),
-                LayerMut::Table(table) => self.pack_table(table, dtype),
+                LayerMut::Table(_) => {}
                 LayerMut::Linear(linear) => self.pack_linear(linear, checkpoint, device),
                 LayerMut::Gated(gated) => self.pack_gated(gated, checkpoint, device),
+            }
+        }
+    }
+
+    /// Brings the masters of embedding tables into the model, shared where the types are the same.
+    pub(super) fn pack_tables(&self, model: &mut RewardModel, dtype: DType) {
+        for layer in model.layers_mut() {
+            if let LayerMut::Table(table) = layer {
+                self.pack_table(table, dtype);
             }
         }
     }

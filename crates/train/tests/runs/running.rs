@@ -188,12 +188,8 @@ fn an_epoch_takes_every_row_once() {
     let recipe = scene.recipe(&["run.comparisons_per_step=5"]);
     let data = train::run_data::RunData::open(&recipe.data, 0).unwrap();
     let preparer = train::prepare::Preparer::load(&tiny_model(), &recipe.data).unwrap();
-    let (dataset, rows) = data.train();
     let feed = train::stream::Feed {
-        dataset,
-        rows,
-        groups: data.train_groups(),
-        shuffle: true,
+        data: &data,
         preparer: &preparer,
         seed: 3,
         comparisons_per_step: 5,

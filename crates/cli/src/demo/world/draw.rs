@@ -14,10 +14,10 @@ const CELL_PIXELS: i32 = 28;
 /// Pixels along the side of a picture.
 pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
 /// The background at the upper left. Darker than every color, so that a shape has the same sign of contrast whatever its
-/// color; on a medium gray, where it has not, shapes are learned many times more slowly.
+/// color.
 const BACKGROUND: [i32; 3] = [20, 30, 20];
 /// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
-/// where in the picture one is. On an even background relative places are learned many times more slowly.
+/// where in the picture one is.
 const BACKGROUND_RISE: i32 = 16;
 /// How far each channel of a background may lie from its middle.
 const BACKGROUND_SPREAD: i32 = 4;

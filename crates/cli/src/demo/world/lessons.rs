@@ -1,9 +1,8 @@
 //! In which order the world is learned: pictures of one thing first, full pictures later.
 //!
 //! Rows to train on stand in this order in their file, and are meant to be read in it. Before a network can tell
-//! anything about a picture, full pictures are noise to it: with all of them mixed from the beginning, rewards
-//! collapse to one number and learning stands still for tens of thousands of pictures. With one thing in a picture,
-//! colors are learned within a thousand of them, and the rest builds on that. Two objects teach to look for the one
+//! anything about a picture, full pictures are noise to it, and with all of them mixed from the beginning rewards
+//! collapsed to one number. With one thing in a picture colors are learned first, and the rest builds on that. Two objects teach to look for the one
 //! that a question names; without them the step to full pictures is too large. Places are the hardest, and need a
 //! time in which they are asked about alone.
 //! Held-out pictures are all those of the last lesson.
