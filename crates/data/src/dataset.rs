@@ -34,7 +34,7 @@ pub struct DatasetFile {
     path: PathBuf,
     base_dir: PathBuf,
     format: Format,
-    rows: files::Rows,
+    rows: files::RowFile,
 }
 
 impl DatasetFile {
@@ -69,7 +69,7 @@ impl Dataset {
         let mut files = Vec::new();
         let mut starts = vec![0];
         for path in find(&paths)? {
-            let rows = files::Rows::open(&path)?;
+            let rows = files::RowFile::open(&path)?;
             let format = recognize(&path, &rows)?;
             let own_dir = || path.parent().map(Path::to_owned).unwrap_or_default();
             let base_dir = options.image_dir.clone().unwrap_or_else(own_dir);
@@ -218,7 +218,7 @@ fn undecided(comparison: &Comparison) -> Option<RowFault> {
 }
 
 /// The format of a file: that of the first row whose keys belong to one.
-fn recognize(path: &Path, rows: &files::Rows) -> Result<Format, DataError> {
+fn recognize(path: &Path, rows: &files::RowFile) -> Result<Format, DataError> {
     let mut first_object = None;
     let mut first_fault = None;
     for row in 0..rows.len().min(RECOGNIZED_ROWS) {

@@ -6,12 +6,18 @@ use crate::error::RowFault;
 use crate::value::Value;
 
 /// The value of a needed key.
-pub(crate) fn required<'a>(row: &'a Value, key: &str) -> Result<&'a Value, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn required<'a>(row: &'a Value, key: &str) -> Result<&'a Value, RowFault> {
     row.get(key).ok_or_else(|| RowFault::Missing { key: key.to_owned() })
 }
 
 /// The text in `value`.
-pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, RowFault> {
     match value {
         Value::Text(text) => Ok(text),
         _ => Err(mistyped(value, key, "a text")),
@@ -19,12 +25,18 @@ pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, RowFault>
 }
 
 /// The text of a key that may be absent.
-pub(crate) fn optional_text<'a>(row: &'a Value, key: &str) -> Result<Option<&'a str>, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn optional_text<'a>(row: &'a Value, key: &str) -> Result<Option<&'a str>, RowFault> {
     row.get(key).map(|value| text(value, key)).transpose()
 }
 
 /// The list in `value`.
-pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], RowFault> {
     match value {
         Value::List(values) => Ok(values),
         _ => Err(mistyped(value, key, "a list")),
@@ -32,7 +44,10 @@ pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], RowFa
 }
 
 /// The finite number in `value`.
-pub(crate) fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
     let number = match value {
         Value::Whole(number) => *number as f64,
         Value::Number(number) => *number,
@@ -47,13 +62,19 @@ pub(crate) fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
 }
 
 /// The finite number of a key that may be absent.
-pub(crate) fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
     let number = row.get(key).map(|value| number(value, key)).transpose()?;
     Ok(number.map(|number| number as f32))
 }
 
 /// The numbers of a list that has one for each response.
-pub(crate) fn numbers(value: &Value, key: &str, responses: usize) -> Result<Vec<f64>, RowFault> {
+///
+/// # Errors
+/// A fault that names the key.
+pub fn numbers(value: &Value, key: &str, responses: usize) -> Result<Vec<f64>, RowFault> {
     let values = list(value, key)?;
     if values.len() != responses {
         return Err(RowFault::Length { key: key.to_owned(), found: values.len(), responses });
@@ -63,7 +84,7 @@ pub(crate) fn numbers(value: &Value, key: &str, responses: usize) -> Result<Vec<
 }
 
 /// A value of another kind than it must be.
-pub(crate) fn mistyped(value: &Value, key: &str, expected: &'static str) -> RowFault {
+pub fn mistyped(value: &Value, key: &str, expected: &'static str) -> RowFault {
     if *value == Value::Null {
         return RowFault::Missing { key: key.to_owned() };
     }

@@ -19,6 +19,18 @@ mod split;
 mod summary;
 mod value;
 
+/// Rows of files as they stand there, for readers of other schemas than those of preferences.
+pub mod raw {
+    pub use crate::fields::{
+        list, mistyped, number, numbers, optional_number, optional_text, required, text,
+    };
+    pub use crate::files::{RowFile, find};
+    pub use crate::formats::{apart, ranks_from_best};
+    pub use crate::messages::{is_messages, messages, prompt, response, said};
+    pub use crate::pictures::{listed, picture, pictures};
+    pub use crate::value::{Value, parse_json};
+}
+
 pub use comparison::{Comparison, Preference};
 pub use dataset::{Dataset, DatasetFile, DatasetOptions, Rows};
 pub use error::{DataError, RowError, RowFault, RowPlace, Undecided};

@@ -12,17 +12,26 @@ use crate::pictures::picture;
 use crate::value::Value;
 
 /// What goes before the responses: a text from the user, messages, or the parts of one message.
-pub(crate) fn prompt(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
+///
+/// # Errors
+/// A value that is no text or message, with the key at fault.
+pub fn prompt(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
     spoken(value, key, "user", base_dir)
 }
 
 /// One response: a text from the assistant, a message, messages, or the parts of one message.
-pub(crate) fn response(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
+///
+/// # Errors
+/// A value that is no text or message, with the key at fault.
+pub fn response(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
     spoken(value, key, "assistant", base_dir)
 }
 
 /// Messages of a list.
-pub(crate) fn messages(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
+///
+/// # Errors
+/// A value that is no text or message, with the key at fault.
+pub fn messages(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
     let Value::List(values) = value else {
         return Err(mistyped(value, key, "a list of messages"));
     };
@@ -31,12 +40,12 @@ pub(crate) fn messages(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<
 }
 
 /// A text as a message.
-pub(crate) fn said(role: &str, text: impl Into<String>) -> Draft {
+pub fn said(role: &str, text: impl Into<String>) -> Draft {
     Draft { role: role.to_owned(), content: DraftContent::Text(text.into()) }
 }
 
 /// Whether a value is one message, or a list that begins with one.
-pub(crate) fn is_messages(value: &Value) -> bool {
+pub fn is_messages(value: &Value) -> bool {
     match value {
         Value::Object(_) => value.get("role").or_else(|| value.get("from")).is_some(),
         Value::List(values) => values.first().is_some_and(is_messages),

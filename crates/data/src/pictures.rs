@@ -23,7 +23,10 @@ const BASE64_BEGINNINGS: [&str; 5] = ["/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", 
 const MIN_BASE64_LENGTH: usize = 36;
 
 /// The pictures that a row lists under `images` or `image`; none when it has neither key.
-pub(crate) fn listed(row: &Value, base_dir: &Path) -> Result<Vec<Arc<ImageSource>>, RowFault> {
+///
+/// # Errors
+/// A value that is no picture in any of these forms.
+pub fn listed(row: &Value, base_dir: &Path) -> Result<Vec<Arc<ImageSource>>, RowFault> {
     for key in IMAGE_KEYS {
         if let Some(value) = row.get(key) {
             return pictures(value, key, base_dir);
@@ -33,7 +36,10 @@ pub(crate) fn listed(row: &Value, base_dir: &Path) -> Result<Vec<Arc<ImageSource
 }
 
 /// One picture or a list of them.
-pub(crate) fn pictures(
+///
+/// # Errors
+/// A value that is no picture in any of these forms.
+pub fn pictures(
     value: &Value,
     key: &str,
     base_dir: &Path,
@@ -50,11 +56,10 @@ pub(crate) fn pictures(
 }
 
 /// One picture; `key` names it in messages.
-pub(crate) fn picture(
-    value: &Value,
-    key: &str,
-    base_dir: &Path,
-) -> Result<Arc<ImageSource>, RowFault> {
+///
+/// # Errors
+/// A value that is no picture in any of these forms.
+pub fn picture(value: &Value, key: &str, base_dir: &Path) -> Result<Arc<ImageSource>, RowFault> {
     let fault = |reason: &str| RowFault::Image { key: key.to_owned(), reason: reason.to_owned() };
     let source = match value {
         Value::Text(written) if written.is_empty() => return Err(fault("the text is empty")),

@@ -10,15 +10,22 @@ use crate::error::RowFault;
 
 /// Value of a key.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Nothing; as good as an absent key.
     Null,
+    /// Truth value.
     Bool(bool),
+    /// Whole number.
     Whole(i64),
+    /// Number.
     Number(f64),
+    /// Text.
     Text(String),
-    /// Only in Parquet.
+    /// Bytes; only in Parquet.
     Bytes(Vec<u8>),
+    /// List.
     List(Vec<Value>),
+    /// Keys with values, in the order of the file.
     Object(Vec<(String, Value)>),
     /// A kind that no format uses, such as a date.
     Other,
@@ -26,7 +33,7 @@ pub(crate) enum Value {
 
 impl Value {
     /// Kind of the value, with its article.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a truth value",
@@ -41,20 +48,23 @@ impl Value {
     }
 
     /// The value of `key` in an object, unless it is null.
-    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&Value> {
         let Self::Object(entries) = self else { return None };
         let (_, value) = entries.iter().find(|(name, _)| name == key)?;
         (*value != Self::Null).then_some(value)
     }
 
     /// Whether an object has a value for every one of the keys.
-    pub(crate) fn has(&self, keys: &[&str]) -> bool {
+    pub fn has(&self, keys: &[&str]) -> bool {
         keys.iter().all(|key| self.get(key).is_some())
     }
 }
 
 /// Parses one JSON value.
-pub(crate) fn parse_json(text: &str) -> Result<Value, RowFault> {
+///
+/// # Errors
+/// A text that is not JSON, or repeats a key.
+pub fn parse_json(text: &str) -> Result<Value, RowFault> {
     serde_json::from_str(text).map_err(|error| {
         let full = error.to_string();
         let reason = full.split(" at line ").next().unwrap_or(&full).to_owned();

@@ -19,55 +19,75 @@ const DESCRIPTIONS: [&str; 3] = ["dataset_info.json", "dataset_infos.json", "sta
 
 /// Rows of one file.
 #[derive(Debug)]
-pub(crate) enum Rows {
+pub struct RowFile {
+    rows: Rows,
+}
+
+#[derive(Debug)]
+enum Rows {
     Json(JsonRows),
     Table(Table),
 }
 
-impl Rows {
+impl RowFile {
     /// Finds the rows of a file.
-    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        match extension(path).as_deref() {
-            Some("jsonl" | "ndjson" | "json") => JsonRows::open(path).map(Self::Json),
-            Some("parquet") => Table::open(path).map(Self::Table),
-            _ => Err(DataError::UnknownExtension { path: path.to_owned() }),
-        }
+    ///
+    /// # Errors
+    /// A file of another kind, one that cannot be read, and one without rows.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let rows = match extension(path).as_deref() {
+            Some("jsonl" | "ndjson" | "json") => Rows::Json(JsonRows::open(path)?),
+            Some("parquet") => Rows::Table(Table::open(path)?),
+            _ => return Err(DataError::UnknownExtension { path: path.to_owned() }),
+        };
+        Ok(Self { rows })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Json(rows) => rows.len(),
-            Self::Table(table) => table.len(),
+    /// Number of rows.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a file without rows is refused when it is opened"
+    )]
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            Rows::Json(rows) => rows.len(),
+            Rows::Table(table) => table.len(),
         }
     }
 
     /// Where a row stands, for people.
-    pub(crate) fn place(&self, row: usize) -> RowPlace {
-        match self {
-            Self::Json(rows) => rows.place(row),
-            Self::Table(_) => RowPlace::Row(row + 1),
+    pub fn place(&self, row: usize) -> RowPlace {
+        match &self.rows {
+            Rows::Json(rows) => rows.place(row),
+            Rows::Table(_) => RowPlace::Row(row + 1),
         }
     }
 
     /// Reads one row.
-    pub(crate) fn read(&self, row: usize) -> Result<Value, RowFault> {
-        match self {
-            Self::Json(rows) => rows.read(row),
-            Self::Table(table) => table.read(row),
+    ///
+    /// # Errors
+    /// A row that is malformed or cannot be read any more.
+    pub fn read(&self, row: usize) -> Result<Value, RowFault> {
+        match &self.rows {
+            Rows::Json(rows) => rows.read(row),
+            Rows::Table(table) => table.read(row),
         }
     }
 
     /// Reads all rows in order, faster than one by one.
-    pub(crate) fn scan(&self) -> Box<dyn Iterator<Item = Result<Value, RowFault>> + '_> {
-        match self {
-            Self::Json(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
-            Self::Table(table) => Box::new(table.scan()),
+    pub fn scan(&self) -> Box<dyn Iterator<Item = Result<Value, RowFault>> + '_> {
+        match &self.rows {
+            Rows::Json(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
+            Rows::Table(table) => Box::new(table.scan()),
         }
     }
 }
 
 /// The data files that paths name; a folder stands for the files directly in it and in its folder `data`, in the order of their names.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
+///
+/// # Errors
+/// A path that does not exist or cannot be read, and a folder without data files.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
     if paths.is_empty() {
         return Err(DataError::NoPath);
     }

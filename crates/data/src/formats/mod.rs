@@ -14,8 +14,9 @@ mod ranked;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use prompt::Message;
+use prompt::{Draft, ImageSource, Message};
 
 use crate::comparison::Preference;
 use crate::error::RowFault;
@@ -23,7 +24,8 @@ use crate::fields::optional_number;
 use crate::messages::is_messages;
 use crate::pictures::IMAGE_KEYS;
 use crate::value::Value;
-use placing::Layout;
+use placing::{DraftResponse, Layout};
+pub use ranked::ranks_from_best;
 
 /// Keys of a pair that every schema for pairs may have.
 const PAIR_KEYS: [&str; 2] = ["margin", "soft_label"];
@@ -156,6 +158,22 @@ impl Format {
             || OTHER_MEDIA_KEYS.contains(&key)
             || (is_pair && PAIR_KEYS.contains(&key))
     }
+}
+
+/// A prompt and responses with the pictures that are listed beside them, every picture in its place. Each response comes with the
+/// key that it stands under.
+///
+/// # Errors
+/// When prompt or responses are empty or end with the wrong speaker, or pictures do not match their places.
+pub fn apart(
+    prompt_key: &'static str,
+    prompt: Vec<Draft>,
+    responses: Vec<(String, Vec<Draft>)>,
+    images: Vec<Arc<ImageSource>>,
+) -> Result<(Vec<Message>, Vec<Vec<Message>>), RowFault> {
+    let responses =
+        responses.into_iter().map(|(key, messages)| DraftResponse { key, messages }).collect();
+    Layout::Apart { prompt_key, prompt, responses, images }.place()
 }
 
 /// The preference of a pair whose first response is the chosen one.

@@ -54,7 +54,7 @@ fn preference(row: &Value, responses: usize) -> Result<Preference, RowFault> {
 }
 
 /// Numbers whose order is the ranking as 0, 1, 2, …, equal ones alike.
-pub(super) fn ranks_from_best(numbers: &[f64]) -> Vec<u32> {
+pub fn ranks_from_best(numbers: &[f64]) -> Vec<u32> {
     let mut places = numbers.to_vec();
     places.sort_by(f64::total_cmp);
     places.dedup();

@@ -1,0 +1,9 @@
+//! Reward benchmarks: rows to items, rewards of the responses to the official figures, and what tells whether to trust them.
+//!
+//! A [`benchmark::Benchmark`] reads the rows of its published files as [`item::Item`]s and turns [`item::Scored`] rows into
+//! [`figure::Figure`]s. Nothing here prints or decides where files go; arguments are the command line's.
+
+pub mod benchmark;
+pub mod benchmarks;
+pub mod figure;
+pub mod item;
