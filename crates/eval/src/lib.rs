@@ -9,3 +9,6 @@ pub mod evaluation;
 pub mod figure;
 pub mod item;
 pub mod probes;
+pub mod rewards;
+pub mod rows;
+pub mod scoring;
