@@ -6,5 +6,8 @@
 pub mod benchmark;
 pub mod benchmarks;
 pub mod figure;
+pub mod interval;
 pub mod item;
+pub mod paired;
 pub mod probes;
+mod resample;
