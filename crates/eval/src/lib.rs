@@ -8,6 +8,7 @@ pub mod benchmarks;
 pub mod figure;
 pub mod interval;
 pub mod item;
+pub mod judged;
 pub mod paired;
 pub mod probes;
 mod resample;
