@@ -5,6 +5,7 @@
 
 pub mod benchmark;
 pub mod benchmarks;
+pub mod evaluation;
 pub mod figure;
 pub mod interval;
 pub mod item;
