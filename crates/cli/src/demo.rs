@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use eval::judged::{Proportion, accuracy_by_kind, length_baseline, pairwise_accuracy};
 use model::write::is_occupied;
-use train::evaluation::{Proportion, accuracy_by_kind, length_baseline, pairwise_accuracy};
 use train::recipe::Recipe;
 use train::report::REPORT_FILE;
 use train::run;

@@ -7,11 +7,11 @@
 use std::path::Path;
 
 use engine::Device;
+use eval::judged::{Judged, length_baseline, margin_mean, pairwise_accuracy};
 use model::training::TrainableModel;
 
 use crate::batches::conversations;
 use crate::error::TrainError;
-use crate::evaluation::{Judged, length_baseline, margin_mean, pairwise_accuracy};
 use crate::held_out::judged_pairs;
 use crate::plan::sample;
 use crate::prepare::{Prepared, Preparer};

@@ -7,13 +7,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use data::{Comparison, Dataset};
+use data::Dataset;
+use eval::judged::{Judged, Shown};
 use model::RewardModel;
-use prompt::{Message, Part};
 
 use crate::batches::{conversations, divide, packed_rows};
 use crate::error::TrainError;
-use crate::evaluation::Judged;
 use crate::loss::{LossOptions, of_comparison};
 use crate::prepare::{Affected, Prepared, Preparer, Ready};
 use crate::step::ids;
@@ -151,12 +150,11 @@ pub fn judged_pairs<'a>(
 ) -> impl Iterator<Item = Judged> + 'a {
     let comparison = &prepared.comparison;
     prepared.pairs.iter().map(move |&(better, worse)| Judged {
+        row: prepared.row,
         id: comparison.id.clone(),
         kind: Some(comparison.source.clone()),
-        images: pictures(comparison, better, worse),
-        prompt: text_of(&comparison.prompt),
-        chosen: text_of(&comparison.responses[better]),
-        rejected: text_of(&comparison.responses[worse]),
+        better,
+        worse,
         chosen_reward: rewards[better],
         rejected_reward: rewards[worse],
         chosen_len: prepared.response_tokens[better],
@@ -164,43 +162,11 @@ pub fn judged_pairs<'a>(
     })
 }
 
-fn pictures(
-    comparison: &Comparison,
-    better: usize,
-    worse: usize,
-) -> Vec<std::sync::Arc<prompt::ImageSource>> {
-    let messages = comparison
-        .prompt
-        .iter()
-        .chain(&comparison.responses[better])
-        .chain(&comparison.responses[worse]);
-    messages
-        .flat_map(|message| &message.content)
-        .filter_map(|part| match part {
-            Part::Image(image) => Some(image.clone()),
-            Part::Text(_) | Part::Video(_) => None,
-        })
-        .collect()
-}
-
-/// The texts of messages as people read them; roles only where there are several messages.
-fn text_of(messages: &[Message]) -> String {
-    let of_one = |message: &Message| -> String {
-        message
-            .content
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => text.as_str(),
-                Part::Image(_) => "[picture]",
-                Part::Video(_) => "[video]",
-            })
-            .collect()
+/// Reads the rows of a few pairs again, for their texts and pictures. A row that cannot be read any more is shown with the reason.
+pub fn shown<'a>(dataset: &Dataset, pairs: impl IntoIterator<Item = &'a Judged>) -> Vec<Shown> {
+    let of_pair = |pair: &Judged| match dataset.read(pair.row) {
+        Ok(comparison) => Shown::new(&comparison, pair.clone()),
+        Err(error) => Shown::without_row(pair.clone(), &error.to_string()),
     };
-    match messages {
-        [one] => of_one(one),
-        several => {
-            let lines = several.iter().map(|one| format!("{}: {}", one.role, of_one(one)));
-            lines.collect::<Vec<_>>().join("\n")
-        }
-    }
+    pairs.into_iter().map(of_pair).collect()
 }

@@ -8,7 +8,6 @@ pub mod checkpoint;
 pub mod diagnose;
 mod durable;
 mod error;
-pub mod evaluation;
 pub mod held_out;
 pub mod loss;
 pub mod metrics;

@@ -19,6 +19,8 @@ use crate::recipe::{BadRow, DataRecipe, OverLong};
 /// A comparison as the model takes it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
+    /// Number of the row in its data, from 0.
+    pub row: usize,
     /// The comparison as it was read.
     pub comparison: Comparison,
     /// Each response after the prompt.
@@ -197,7 +199,7 @@ impl Preparer {
             reason: reason.to_owned(),
             detail,
         };
-        let fault = match encode(&self.processor, &comparison) {
+        let fault = match encode(&self.processor, row, &comparison) {
             Ok(prepared) => return Ok(Ready::Used(Box::new(prepared), None)),
             Err(fault) => fault,
         };
@@ -205,7 +207,7 @@ impl Preparer {
         if is_over_long && self.over_long == OverLong::ShrinkImage {
             for halvings in 1..=self.smaller.len() {
                 let processor = self.smaller_processor(halvings)?;
-                if let Ok(prepared) = encode(processor, &comparison) {
+                if let Ok(prepared) = encode(processor, row, &comparison) {
                     let detail =
                         format!("{fault}; used at most {} pixels", self.max_pixels(halvings));
                     let note = affected(Fate::Shrunk, "over the limit of tokens", detail);
@@ -258,7 +260,11 @@ impl Preparer {
 }
 
 /// Encodes all responses; each is encoded with an empty last message too, to count the tokens of the response.
-fn encode(processor: &Processor, comparison: &Comparison) -> Result<Prepared, EncodeError> {
+fn encode(
+    processor: &Processor,
+    row: usize,
+    comparison: &Comparison,
+) -> Result<Prepared, EncodeError> {
     let mut conversations = comparison.conversations();
     let num_responses = conversations.len();
     let mut beginnings: Vec<&[Message]> = Vec::new();
@@ -281,7 +287,7 @@ fn encode(processor: &Processor, comparison: &Comparison) -> Result<Prepared, En
         .map(|(full, &beginning)| full.len().saturating_sub(unanswered[beginning].len()).max(1))
         .collect();
     let pairs = comparison.pairs();
-    Ok(Prepared { comparison: comparison.clone(), encoded, pairs, response_tokens })
+    Ok(Prepared { row, comparison: comparison.clone(), encoded, pairs, response_tokens })
 }
 
 fn without_answer(prompt: &[Message], before: &[Message]) -> Conversation {

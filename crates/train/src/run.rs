@@ -14,14 +14,14 @@ use std::thread;
 use std::time::Instant;
 
 use engine::Device;
+use eval::judged::{Shown, margin_mean, pairwise_accuracy, surest_mistakes};
 use model::training::{LoraOptions, Part, TrainableModel, TrainingOptions};
 
 pub use self::folder::{RECIPE_FILE, RUN_FILE, RunFile};
 pub use self::progress::{Begun, NoProgress, Progress};
 use crate::checkpoint::{Best, Checkpoints, FORM, RunState};
 use crate::error::TrainError;
-use crate::evaluation::{margin_mean, pairwise_accuracy};
-use crate::held_out::{HeldOut, HeldOutRows, Sight, judge};
+use crate::held_out::{HeldOut, HeldOutRows, Sight, judge, shown};
 use crate::metrics::{EvaluationMetrics, EventFile, MetricsLog, StepMetrics, TrainMetrics};
 use crate::prepare::Preparer;
 use crate::recipe::Recipe;
@@ -29,6 +29,9 @@ use crate::run_data::RunData;
 use crate::skipped::{SKIPPED_FILE, SkippedLog};
 use crate::step::{StepFigures, Trainer};
 use crate::stream::{Cursor, Feed, StepBatch};
+
+/// Most mistakes that an outcome shows.
+const SHOWN_MISTAKES: usize = 12;
 
 /// What a run is given.
 #[derive(Clone, Copy)]
@@ -76,6 +79,8 @@ pub struct Outcome {
     pub held_out: Option<HeldOut>,
     /// The same with gray pictures; none without pictures.
     pub blind: Option<HeldOut>,
+    /// Held-out pairs that the last weights have the wrong way round, the surest first, with their texts and pictures.
+    pub mistakes: Vec<Shown>,
     /// Rows that were not used as they stand, by fate and reason.
     pub affected: BTreeMap<String, usize>,
     /// Seconds of this call.
@@ -376,6 +381,8 @@ impl Course<'_> {
         let held_out = self.held_out.take().filter(|_| !was_stopped);
         let sees = held_out.as_ref().is_some_and(|found| found.has_pictures);
         let blind = if sees { Some(self.judge(Sight::Gray)?) } else { None };
+        let pairs = held_out.as_ref().map_or(&[][..], |found| &found.pairs);
+        let mistakes = shown(self.data.held_out().0, surest_mistakes(pairs, SHOWN_MISTAKES));
         Ok(Outcome {
             steps_done: self.steps_done,
             total_steps: self.total_steps,
@@ -384,6 +391,7 @@ impl Course<'_> {
             best: self.checkpoints.best()?,
             held_out,
             blind,
+            mistakes,
             affected: self.skipped.counts().clone(),
             secs: start.elapsed().as_secs_f64(),
         })

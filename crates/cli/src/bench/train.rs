@@ -137,6 +137,7 @@ fn pair_of_noise(args: &Args, model: &TrainableModel, seed: u64) -> Prepared {
         preference,
     };
     Prepared {
+        row: seed as usize,
         comparison,
         encoded: row.encode(&model.model().vision_tokens()),
         pairs: vec![(0, 1)],

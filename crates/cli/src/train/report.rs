@@ -47,6 +47,7 @@ pub(crate) fn write(
             .with_context(|| format!("cannot read the metrics in `{}`", folder.display()))?,
         held_out: outcome.held_out.as_ref().map(|found| found.pairs.clone()).unwrap_or_default(),
         image_blind: outcome.blind.as_ref().map(|found| found.pairs.clone()).unwrap_or_default(),
+        mistakes: outcome.mistakes.clone(),
         recipe: recipe.to_toml(),
         versions: vec![
             ("basereward".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),

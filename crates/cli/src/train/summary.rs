@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use train::evaluation::{Proportion, length_baseline, pairwise_accuracy};
+use eval::judged::{Proportion, length_baseline, pairwise_accuracy};
 use train::report::REPORT_FILE;
 use train::run::Outcome;
 

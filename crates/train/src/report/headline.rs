@@ -3,10 +3,10 @@
 use super::ReportInput;
 use super::markup::Markup;
 use super::number::{count, percent, short};
-use crate::evaluation::{
+use crate::metrics::{StepMetrics, TrainMetrics};
+use eval::judged::{
     Judged, Proportion, calibration, length_baseline, margin_mean, pairwise_accuracy,
 };
-use crate::metrics::{StepMetrics, TrainMetrics};
 
 /// One figure with its name and what belongs to it.
 struct Tile {

@@ -5,7 +5,7 @@ use super::chart::{Caption, Plane, WIDTH, bar, drawing, figure, line, text};
 use super::curves::thinned;
 use super::markup::Markup;
 use super::number::{count, percent, short};
-use crate::evaluation::{
+use eval::judged::{
     Judged, Proportion, accuracy_by_kind, calibration, histogram, length_relation, margin_bins,
 };
 

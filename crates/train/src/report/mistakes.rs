@@ -8,18 +8,15 @@ use super::held_out::clipped;
 use super::markup::Markup;
 use super::number::short;
 use super::thumbnail::data_url;
-use crate::evaluation::{Judged, surest_mistakes};
+use eval::judged::{Judged, Shown};
 
-/// Most pairs shown.
-const MAX_PAIRS: usize = 12;
 /// Most pictures shown of one pair.
 const MAX_PICTURES: usize = 4;
 /// Most characters shown of a text.
 const MAX_CHARS: usize = 1200;
 
 /// Writes the surest mistakes, or that there are none.
-pub(super) fn write(page: &mut Markup, pairs: &[Judged]) {
-    let mistakes = surest_mistakes(pairs, MAX_PAIRS);
+pub(super) fn write(page: &mut Markup, pairs: &[Judged], mistakes: &[Shown]) {
     page.element("section", &[], |page| {
         page.leaf("h2", &[], "Surest mistakes");
         if mistakes.is_empty() {
@@ -38,14 +35,15 @@ pub(super) fn write(page: &mut Markup, pairs: &[Judged]) {
     });
 }
 
-fn write_pair(page: &mut Markup, pair: &Judged) {
+fn write_pair(page: &mut Markup, pair: &Shown) {
+    let judged = &pair.judged;
     page.element("article", &[], |page| {
         page.element("p", &[("class", &"meta")], |page| {
-            page.leaf("b", &[], &pair.id);
-            if let Some(kind) = &pair.kind {
+            page.leaf("b", &[], &judged.id);
+            if let Some(kind) = &judged.kind {
                 page.text(format!(" · {kind}"));
             }
-            page.text(format!(" · margin {}", short(pair.margin())));
+            page.text(format!(" · margin {}", short(judged.margin())));
         });
         for image in pair.images.iter().take(MAX_PICTURES) {
             write_picture(page, image);
@@ -56,8 +54,8 @@ fn write_pair(page: &mut Markup, pair: &Judged) {
         }
         page.leaf("p", &[("class", &"prompt"), ("dir", &"auto")], clipped(&pair.prompt, MAX_CHARS));
         page.element("dl", &[], |page| {
-            answer(page, "chosen", &pair.chosen, pair.chosen_reward);
-            answer(page, "rejected", &pair.rejected, pair.rejected_reward);
+            answer(page, "chosen", &pair.chosen, judged.chosen_reward);
+            answer(page, "rejected", &pair.rejected, judged.rejected_reward);
         });
     });
 }

@@ -1,6 +1,6 @@
 //! The report of a training run: one HTML file that needs no network, no script and no other file.
 //!
-//! It only shows: every figure comes from the metrics or from `evaluation`. Texts of data sets are escaped wherever they appear.
+//! It only shows: every figure comes from the metrics or from `eval::judged`. Texts of data sets are escaped wherever they appear.
 
 mod axis;
 mod chart;
@@ -17,8 +17,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use self::markup::Markup;
-use crate::evaluation::Judged;
 use crate::metrics::StepMetrics;
+use eval::judged::{Judged, Shown};
 
 /// Name of the report in a run folder.
 pub const REPORT_FILE: &str = "report.html";
@@ -41,6 +41,8 @@ pub struct ReportInput {
     pub held_out: Vec<Judged>,
     /// The same pairs judged without their pictures; empty when that was not measured.
     pub image_blind: Vec<Judged>,
+    /// The surest mistakes among the held-out pairs, with their texts and pictures.
+    pub mistakes: Vec<Shown>,
     /// The resolved recipe.
     pub recipe: String,
     /// Names and versions of programs, data hashes and the like.
@@ -90,7 +92,7 @@ pub fn render(input: &ReportInput) -> String {
             headline::write(page, input);
             curves::write(page, &input.history);
             held_out::write(page, &input.held_out, &input.image_blind);
-            mistakes::write(page, &input.held_out);
+            mistakes::write(page, &input.held_out, &input.mistakes);
             skipped(page, &input.skipped);
             provenance(page, input);
         });

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use eval::judged::surest_mistakes;
 use prompt::ImageSource;
 
 use super::*;
@@ -61,12 +62,11 @@ fn held_out(num_pairs: u64, skill: f64) -> Vec<Judged> {
             let chosen_reward = skill + 2.0 * (noise(i * 3) + noise(i * 3 + 1) - 1.0);
             let rejected_reward = -skill + 2.0 * (noise(i * 5) + noise(i * 5 + 2) - 1.0);
             Judged {
+                row: (i / 3) as usize,
                 id: format!("demo-{:05}", i / 3),
                 kind: Some(kinds[i as usize % 6].to_owned()),
-                images: vec![picture(i / 3)],
-                prompt: "How many red circles are there?".to_owned(),
-                chosen: "There are two red circles.".to_owned(),
-                rejected: "There are three red circles, if one looks closely.".to_owned(),
+                better: 0,
+                worse: 1,
                 chosen_reward: chosen_reward as f32,
                 rejected_reward: rejected_reward as f32,
                 chosen_len: 20 + (noise(i + 99) * 12.0) as usize,
@@ -76,7 +76,21 @@ fn held_out(num_pairs: u64, skill: f64) -> Vec<Judged> {
         .collect()
 }
 
+fn shown(pairs: &[Judged]) -> Vec<Shown> {
+    surest_mistakes(pairs, 12)
+        .into_iter()
+        .map(|pair| Shown {
+            images: vec![picture(pair.row as u64)],
+            prompt: "How many red circles are there?".to_owned(),
+            chosen: "There are two red circles.".to_owned(),
+            rejected: "There are three red circles, if one looks closely.".to_owned(),
+            judged: pair.clone(),
+        })
+        .collect()
+}
+
 fn input() -> ReportInput {
+    let held_out = held_out(600, 0.6);
     let pairs = |texts: &[(&str, &str)]| {
         texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     };
@@ -89,8 +103,9 @@ fn input() -> ReportInput {
         ]),
         notes: vec!["Stopped at step 400 of 500 because it was asked to.".to_owned()],
         history: history(400),
-        held_out: held_out(600, 0.6),
-        image_blind: held_out(600, 0.02),
+        mistakes: shown(&held_out),
+        held_out,
+        image_blind: self::held_out(600, 0.02),
         recipe: "[loss.bradley_terry]\nmargin = 0.0\n\n[run]\nsteps = 500\n".to_owned(),
         versions: pairs(&[("basereward", "0.1.0"), ("CPU tier", "amx")]),
         skipped: vec![("4,120 tokens, the most is 4,096".to_owned(), 3)],
@@ -123,7 +138,7 @@ fn every_figure_stands_on_the_page() {
     let input = input();
     let page = render(&input);
     let text = text_of(&page);
-    let accuracy = crate::evaluation::pairwise_accuracy(&input.held_out);
+    let accuracy = eval::judged::pairwise_accuracy(&input.held_out);
     let mut expected = vec![
         "Demo: a visual world".to_owned(),
         "tiny, 1.6M parameters".to_owned(),
@@ -141,13 +156,13 @@ fn every_figure_stands_on_the_page() {
         "CPU tier".to_owned(),
         "Stopped at step 400".to_owned(),
     ];
-    for (kind, accuracy) in crate::evaluation::accuracy_by_kind(&input.held_out) {
+    for (kind, accuracy) in eval::judged::accuracy_by_kind(&input.held_out) {
         expected.push(format!("{kind} · {} of {}", accuracy.num_right, accuracy.num_total));
     }
     for title in ["Loss", "Pairwise accuracy", "Mean margin", "Learning rate", "Gradient norm"] {
         expected.push(title.to_owned());
     }
-    for mistake in crate::evaluation::surest_mistakes(&input.held_out, 12) {
+    for mistake in surest_mistakes(&input.held_out, 12) {
         expected.push(mistake.id.clone());
         expected.push(format!("margin {}", number::short(mistake.margin())));
     }
@@ -187,6 +202,10 @@ fn hostile_texts_stay_texts() {
     for pair in &mut input.held_out {
         pair.id = hostile.to_owned();
         pair.kind = Some(hostile.to_owned());
+    }
+    input.mistakes = shown(&input.held_out);
+    assert_eq!(input.mistakes.len(), 3);
+    for pair in &mut input.mistakes {
         (pair.prompt, pair.chosen) = (hostile.to_owned(), hostile.to_owned());
         let label = hostile.to_owned();
         pair.images.push(Arc::new(ImageSource::Bytes { label, bytes: vec![0] }));
@@ -257,8 +276,12 @@ fn pages_to_look_at() {
         write!(text, "word{word} ").unwrap();
     }
     for pair in &mut long.held_out {
-        (pair.chosen, pair.kind) = (text.clone(), None);
+        pair.kind = None;
         (pair.chosen_len, pair.rejected_len) = (300, 180);
+    }
+    long.mistakes = shown(&long.held_out);
+    for pair in &mut long.mistakes {
+        pair.chosen.clone_from(&text);
     }
     long.title = "x".repeat(200);
     write(&folder.join("long.html"), &long).unwrap();

@@ -37,6 +37,17 @@ fn training_lowers_the_loss_and_judges_what_is_held_out() {
     assert!(held_out.pairs.len() >= held_out.comparisons);
     assert_eq!(outcome.blind.is_some(), held_out.has_pictures);
     assert!(held_out.pairs.iter().all(|pair| pair.is_finite() && pair.chosen_len > 0));
+    let data = train::run_data::RunData::open(&recipe.data, recipe.run.seed).unwrap();
+    for pair in &held_out.pairs {
+        let shown = train::held_out::shown(data.held_out().0, [pair]).remove(0);
+        let comparison = data.held_out().0.read(pair.row).unwrap();
+        assert_eq!(comparison.id, pair.id);
+        assert_ne!(shown.chosen, shown.rejected);
+        assert!(comparison.preference.ranks[pair.better] < comparison.preference.ranks[pair.worse]);
+    }
+    let surest = eval::judged::surest_mistakes(&held_out.pairs, outcome.mistakes.len());
+    let shown: Vec<_> = outcome.mistakes.iter().map(|mistake| &mistake.judged).collect();
+    assert_eq!(shown, surest);
 }
 
 #[test]

@@ -5,43 +5,42 @@
 
 mod bins;
 mod proportion;
+mod shown;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use prompt::ImageSource;
+use serde::{Deserialize, Serialize};
 
 pub use self::bins::{
     Calibration, CalibrationBin, Histogram, LengthBin, LengthRelation, MarginBin, calibration,
     histogram, length_relation, margin_bins,
 };
 pub use self::proportion::{Interval, Proportion};
+pub use self::shown::Shown;
 
 /// Name of the kind of pairs that have none, in [`accuracy_by_kind`].
 pub const WITHOUT_KIND: &str = "other";
 
-/// A pair of answers and the rewards that a model gave them.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A pair of answers and the rewards that a model gave them, without texts and pictures, so that many can be kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Judged {
+    /// Number of the row in the data that the pair came from, from 0.
+    pub row: usize,
     /// Comparison that the pair belongs to. Pairs of one comparison share it, because they are not independent of each other.
     pub id: String,
     /// Kind of question, for accuracy by kind.
     pub kind: Option<String>,
-    /// Pictures of the prompt and of both answers.
-    pub images: Vec<Arc<ImageSource>>,
-    /// Prompt as people read it.
-    pub prompt: String,
-    /// Text of the better answer.
-    pub chosen: String,
-    /// Text of the worse answer.
-    pub rejected: String,
+    /// Index of the better answer among those of the row.
+    pub better: usize,
+    /// Index of the worse answer among those of the row.
+    pub worse: usize,
     /// Reward of the better answer.
     pub chosen_reward: f32,
     /// Reward of the worse answer.
     pub rejected_reward: f32,
-    /// Tokens of the better answer.
+    /// Length of the better answer, in the unit of whoever measured it; tokens in training.
     pub chosen_len: usize,
-    /// Tokens of the worse answer.
+    /// Length of the worse answer, in the same unit.
     pub rejected_len: usize,
 }
 
@@ -62,7 +61,7 @@ impl Judged {
         self.is_finite() && self.margin() > 0.0
     }
 
-    /// Tokens of the chosen answer minus tokens of the rejected one.
+    /// Length of the chosen answer minus that of the rejected one.
     pub fn len_difference(&self) -> i64 {
         self.chosen_len as i64 - self.rejected_len as i64
     }

@@ -2,13 +2,15 @@
 //!
 //! Pairs with a reward that is not finite are in no bin. Nothing here chooses how a bin is drawn.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Judged, finite, mean};
 
 /// Bins of [`calibration`].
 const CALIBRATION_BINS: usize = 10;
 
 /// Counts of numbers in bins of equal width.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Ends of the bins, one more than there are bins.
     pub edges: Vec<f64>,
@@ -17,7 +19,7 @@ pub struct Histogram {
 }
 
 /// Pairs whose rewards are about equally far apart.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarginBin {
     /// Least absolute margin of the bin's pairs.
     pub low: f64,
@@ -30,7 +32,7 @@ pub struct MarginBin {
 }
 
 /// Pairs of which the model is about equally sure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
     /// Lower end of the confidence.
     pub low: f64,
@@ -45,7 +47,7 @@ pub struct CalibrationBin {
 }
 
 /// How well the model's confidence says how often it is right.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Bins of equal width from 0.5 to 1.
     pub bins: Vec<CalibrationBin>,
@@ -54,9 +56,9 @@ pub struct Calibration {
 }
 
 /// Pairs whose answers differ about equally in length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LengthBin {
-    /// Least difference of the bin's pairs, in tokens, chosen minus rejected.
+    /// Least difference of the bin's pairs, chosen minus rejected.
     pub low: i64,
     /// Largest difference of the bin's pairs.
     pub high: i64,
@@ -71,7 +73,7 @@ pub struct LengthBin {
 }
 
 /// How the margin goes with the difference in length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LengthRelation {
     /// Bins with about equally many pairs, from the shortest chosen answers to the longest.
     pub bins: Vec<LengthBin>,

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Outcome;
 
 /// 97.5 % quantile of the normal distribution: two sides of a 95 % interval.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// Right answers of all, with what else happened.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Proportion {
     /// Pairs that are right.
     pub num_right: u64,
@@ -27,7 +29,7 @@ pub struct Proportion {
 }
 
 /// Range of a value, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,
