@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::evaluation::{BenchmarkFacts, Evaluation, FailedRow, Note, RowCounts};
-use crate::interval::with_intervals;
+use crate::interval::add_intervals;
 use crate::item::Scored;
 use crate::probes::Probes;
 use crate::rewards::{RewardLine, from_line};
@@ -11,6 +11,8 @@ use crate::rows::{BenchmarkRows, repeated_ids};
 
 /// What lengths count. Characters need no tokenizer, so that stored rewards give the same probes.
 const LENGTH_UNIT: &str = "characters";
+/// Seed of the intervals' draws.
+const INTERVAL_SEED: u64 = 0;
 /// Repeated ids that a note names.
 const LISTED_IDS: usize = 5;
 
@@ -18,7 +20,9 @@ const LISTED_IDS: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum MismatchError {
     /// A line for a row that there is not.
-    #[error("the rewards have row {row}, but the benchmark has only rows 0 to {last}; they belong to other files")]
+    #[error(
+        "the rewards have row {row}, but the benchmark has only rows 0 to {last}; they belong to other files"
+    )]
     NoSuchRow {
         /// The line's row.
         row: usize,
@@ -32,7 +36,9 @@ pub enum MismatchError {
         row: usize,
     },
     /// A line with another name than the row's.
-    #[error("row {row} is `{found}` in the rewards and `{expected}` in the benchmark; the rewards belong to other files")]
+    #[error(
+        "row {row} is `{found}` in the rewards and `{expected}` in the benchmark; the rewards belong to other files"
+    )]
     Id {
         /// The row.
         row: usize,
@@ -42,7 +48,9 @@ pub enum MismatchError {
         expected: String,
     },
     /// A line with too few or too many scores.
-    #[error("row {row} (`{id}`) has {responses} responses, but {scores} in `{key}`; give one for each response")]
+    #[error(
+        "row {row} (`{id}`) has {responses} responses, but {scores} in `{key}`; give one for each response"
+    )]
     Count {
         /// The row.
         row: usize,
@@ -97,6 +105,9 @@ pub fn evaluate(
         published: published_size(benchmark.published_sizes(), rows.len()),
         checked_reversed: about.checked_reversed,
     };
+    let items: Vec<&Scored> = scored.iter().collect();
+    let mut figures = benchmark.measure(&items);
+    add_intervals(&mut figures, &items, INTERVAL_SEED, |items| benchmark.measure(items));
     let mut notes = about.notes;
     notes.extend(notes_on(rows, &scored, &failed, counts));
     let evaluation = Evaluation {
@@ -108,8 +119,8 @@ pub fn evaluate(
         },
         model: about.model,
         rows: counts,
-        figures: with_intervals(benchmark, &scored),
-        probes: Probes::of(&scored, LENGTH_UNIT),
+        figures,
+        probes: None,
         notes,
         failed,
         provenance: about.provenance,
@@ -245,13 +256,21 @@ fn notes_on(
         let ids = if count == 1 { "id stands" } else { "ids stand" };
         note(
             false,
-            format!("{count} {ids} at several rows, which are counted one by one: {}{more}.", listed.join(", ")),
+            format!(
+                "{count} {ids} at several rows, which are counted one by one: {}{more}.",
+                listed.join(", ")
+            ),
         );
     }
     let not_finite =
         scored.iter().filter(|row| row.scores.iter().any(|score| !score.is_finite())).count();
     if not_finite > 0 {
-        note(true, format!("{not_finite} rows have a reward that is no finite number; it loses every comparison."));
+        note(
+            true,
+            format!(
+                "{not_finite} rows have a reward that is no finite number; it loses every comparison."
+            ),
+        );
     }
     notes
 }

@@ -13,7 +13,9 @@ use serde_json::json;
 
 use crate::evaluation::Evaluation;
 use crate::figure::Figure;
-use crate::item::{Item, Scored};
+use crate::item::{Labels, Scored};
+use crate::judged::Shown;
+use crate::probes::{Probes, Share};
 
 /// Everything of the result.
 pub const EVALUATION_FILE: &str = "evaluation.json";
@@ -87,9 +89,9 @@ pub fn shown(figure: &Figure) -> String {
 
 /// The interval in percent, such as `80.0–84.2`.
 pub fn shown_interval(figure: &Figure) -> String {
-    figure.interval.map_or_else(String::new, |(low, high)| {
-        format!("{:.1}–{:.1}", low * 100.0, high * 100.0)
-    })
+    figure
+        .interval
+        .map_or_else(String::new, |(low, high)| format!("{:.1}–{:.1}", low * 100.0, high * 100.0))
 }
 
 /// The result as Markdown.
@@ -100,7 +102,10 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         text.push_str(sentence);
         text.push('\n');
     };
-    line(&format!("{} of {} rows scored. Source of the metric: {}.", rows.scored, rows.found, benchmark.source));
+    line(&format!(
+        "{} of {} rows scored. Source of the metric: {}.",
+        rows.scored, rows.found, benchmark.source
+    ));
     for note in &evaluation.notes {
         line(&format!("\n{}{}", if note.is_warning { "**Warning:** " } else { "" }, note.text));
     }
@@ -122,7 +127,7 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     if let Some(probes) = &evaluation.probes {
         line("\n| Whether to trust it | |");
         line("|---|---:|");
-        for (name, value) in probes.summary() {
+        for (name, value) in summary(probes) {
             line(&format!("| {name} | {value} |"));
         }
     }
@@ -138,7 +143,11 @@ pub fn markdown(evaluation: &Evaluation) -> String {
 }
 
 /// `MODEL.json` of `rewardbench`: accuracy and subsets.
-pub fn rewardbench_summary(evaluation: &Evaluation, scored: &[Scored], settings: &[(&str, String)]) -> String {
+pub fn rewardbench_summary(
+    evaluation: &Evaluation,
+    scored: &[Scored],
+    settings: &[(&str, String)],
+) -> String {
     let mut subsets = serde_json::Map::new();
     for figure in &evaluation.figures {
         if figure.num_right.is_some() {
@@ -159,20 +168,50 @@ pub fn rewardbench_summary(evaluation: &Evaluation, scored: &[Scored], settings:
     serde_json::to_string_pretty(&object).expect("plain JSON") + "\n"
 }
 
-/// A line of `MODEL_outputs.jsonl` of `rewardbench`, for a row of one better and one worse response.
-pub fn rewardbench_line(item: &Item, scored: &Scored) -> Option<String> {
-    let &[(better, worse)] = scored.pairs().as_slice() else { return None };
-    let comparison = &item.comparison;
-    let text = |response: usize| crate::judged::text_of(&comparison.responses[response]);
+/// A line of `MODEL_outputs.jsonl` of `rewardbench`: a row of one better and one worse response.
+pub fn rewardbench_line(shown: &Shown, scored: &Scored) -> String {
+    let Shown { judged, prompt, chosen, rejected, .. } = shown;
+    let Labels { category, subset, .. } = &scored.labels;
     let object = json!({
-        "prompt": crate::judged::text_of(&comparison.prompt),
-        "results": u8::from(scored.is_right()),
-        "scores_chosen": scored.scores[better],
-        "scores_rejected": scored.scores[worse],
-        "text_chosen": text(better),
-        "text_rejected": text(worse),
+        "prompt": prompt,
+        "results": u8::from(judged.is_right()),
+        "scores_chosen": judged.chosen_reward,
+        "scores_rejected": judged.rejected_reward,
+        "text_chosen": chosen,
+        "text_rejected": rejected,
         "id": scored.id,
-        "subset": if scored.labels.subset.is_empty() { &scored.labels.category } else { &scored.labels.subset },
+        "subset": if subset.is_empty() { category } else { subset },
     });
-    Some(serde_json::to_string(&object).expect("plain JSON") + "\n")
+    serde_json::to_string(&object).expect("plain JSON") + "\n"
+}
+
+/// Names and values of the probes, for tables.
+pub fn summary(probes: &Probes) -> Vec<(String, String)> {
+    let share = |share: &Share| match share.value() {
+        Some(value) => format!("{:.2} % ({}/{})", value * 100.0, share.num_right, share.num_total),
+        None => "–".to_owned(),
+    };
+    let mut rows = vec![
+        ("Pairs ranked right".to_owned(), share(&probes.accuracy)),
+        (
+            format!("Longer answer ({}) always better", probes.length_unit),
+            share(&probes.length_baseline),
+        ),
+    ];
+    for (name, withheld) in
+        [("Without pictures", probes.blind), ("Another row's pictures", probes.swapped)]
+    {
+        if let Some(withheld) = withheld {
+            rows.push((name.to_owned(), share(&withheld.with_pictures)));
+            rows.push(("The same rows with their pictures".to_owned(), share(&withheld.sighted)));
+        }
+    }
+    if let Some(confidence) = &probes.confidence {
+        let error = confidence.calibration.expected_error * 100.0;
+        rows.push(("Expected calibration error".to_owned(), format!("{error:.1} points")));
+        if let Some(temperature) = confidence.temperature {
+            rows.push(("Best temperature".to_owned(), format!("{:.3}", temperature.value)));
+        }
+    }
+    rows
 }
