@@ -12,4 +12,5 @@ pub mod item;
 pub mod judged;
 pub mod paired;
 pub mod probes;
+pub mod published;
 mod resample;
