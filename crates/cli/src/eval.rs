@@ -40,6 +40,7 @@ Examples:
 const FILES: &str = "\
 Files:
   rewards.jsonl     {\"row\", \"id\", \"scores\": [in the order of the file's responses]} for every row; --rewards reads it
+  rows.jsonl        category, group, ranks and rewards of every row, and whether it is right
   evaluation.json   everything: figures with exact fractions and intervals, probes, failed rows, hashes, versions
   figures.csv, report.md, report.html
   rewardbench/      what the `rewardbench` package writes: MODEL.json and MODEL_outputs.jsonl";

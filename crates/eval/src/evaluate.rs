@@ -120,7 +120,7 @@ pub fn evaluate(
         model: about.model,
         rows: counts,
         figures,
-        probes: None,
+        probes: (!scored.is_empty()).then(|| Probes::of(&scored, LENGTH_UNIT)),
         notes,
         failed,
         provenance: about.provenance,

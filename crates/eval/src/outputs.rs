@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::evaluation::Evaluation;
@@ -16,6 +17,7 @@ use crate::figure::Figure;
 use crate::item::{Labels, Scored};
 use crate::judged::Shown;
 use crate::probes::{Probes, Share};
+use crate::rewards::{from_line, to_line};
 
 /// Everything of the result.
 pub const EVALUATION_FILE: &str = "evaluation.json";
@@ -25,6 +27,8 @@ pub const FIGURES_FILE: &str = "figures.csv";
 pub const MARKDOWN_FILE: &str = "report.md";
 /// The page.
 pub const REPORT_FILE: &str = "report.html";
+/// How the benchmark sorts every row, and what became of it.
+pub const ROWS_FILE: &str = "rows.jsonl";
 /// The rewards of every row.
 pub const REWARDS_FILE: &str = "rewards.jsonl";
 
@@ -214,4 +218,56 @@ pub fn summary(probes: &Probes) -> Vec<(String, String)> {
         }
     }
     rows
+}
+
+/// A row with its labels and rewards, as a line of `rows.jsonl`.
+#[derive(Serialize, Deserialize)]
+struct RowLine {
+    row: usize,
+    id: String,
+    category: String,
+    subset: String,
+    group: String,
+    ranks: Vec<u32>,
+    lengths: Vec<usize>,
+    scores: Vec<Option<f32>>,
+    is_right: bool,
+}
+
+/// A line of `rows.jsonl`.
+pub fn row_line(scored: &Scored) -> String {
+    let Labels { category, subset, group } = scored.labels.clone();
+    let line = RowLine {
+        row: scored.row,
+        id: scored.id.clone(),
+        category,
+        subset,
+        group,
+        ranks: scored.ranks.clone(),
+        lengths: scored.lengths.clone(),
+        scores: to_line(&scored.scores),
+        is_right: scored.is_right(),
+    };
+    serde_json::to_string(&line).expect("plain JSON") + "\n"
+}
+
+/// The rows of a `rows.jsonl`.
+///
+/// # Errors
+/// A line of another form.
+pub fn read_rows(text: &str) -> serde_json::Result<Vec<Scored>> {
+    let read = |line: &str| {
+        let line: RowLine = serde_json::from_str(line)?;
+        let RowLine { category, subset, group, .. } = line;
+        Ok(Scored {
+            row: line.row,
+            id: line.id,
+            labels: Labels { category, subset, group },
+            ranks: line.ranks,
+            lengths: line.lengths,
+            scores: from_line(&line.scores),
+            ..Scored::default()
+        })
+    };
+    text.lines().map(read).collect()
 }

@@ -9,8 +9,8 @@ use eval::evaluation::Evaluation;
 use eval::item::Scored;
 use eval::judged::{Judged, Shown, surest_mistakes};
 use eval::outputs::{
-    EVALUATION_FILE, FIGURES_FILE, MARKDOWN_FILE, REPORT_FILE, REWARDS_FILE, csv, json, markdown,
-    replace, rewardbench_line, rewardbench_summary, shown, shown_interval,
+    EVALUATION_FILE, FIGURES_FILE, MARKDOWN_FILE, REPORT_FILE, REWARDS_FILE, ROWS_FILE, csv, json, markdown,
+    replace, row_line, rewardbench_line, rewardbench_summary, shown, shown_interval,
 };
 use eval::probes::judged_pairs;
 use eval::rewards::{RewardLine, RewardsWriter};
@@ -40,6 +40,7 @@ pub(super) fn all(
     let pairs = judged_pairs(scored);
     let mistakes: Vec<Shown> =
         surest_mistakes(&pairs, SHOWN_MISTAKES).into_iter().map(|pair| show(rows, pair)).collect();
+    put(ROWS_FILE, &scored.iter().map(row_line).collect::<String>())?;
     put(FIGURES_FILE, &csv(evaluation))?;
     put(MARKDOWN_FILE, &markdown(evaluation))?;
     put(REPORT_FILE, &eval::report::html(evaluation, &mistakes))?;
