@@ -110,17 +110,19 @@ impl Benchmark for RewardBench {
 
     fn read(&self, row: &SourceRow<'_>) -> Result<Item, RowFault> {
         let subset = subset(row)?;
+        let prompt = texts::prompt(row, "prompt")?;
+        let group = texts::group(&prompt);
         Found {
             id: name(row.value, "id"),
             prompt_key: "prompt",
-            prompt: texts::prompt(row, "prompt")?,
+            prompt,
             responses: vec![texts::response(row, "chosen")?, texts::response(row, "rejected")?],
             images: Vec::new(),
             ranks: vec![0, 1],
             labels: Labels {
                 category: category(&subset).unwrap_or(&subset).to_owned(),
                 subset,
-                group: String::new(),
+                group,
             },
         }
         .item(row)
@@ -190,7 +192,8 @@ fn section(name: &'static str, weights: &[(&str, f64)], subsets: &[Figure]) -> F
 
 /// Mean of the sections that have rows.
 fn overall(sections: &[Figure]) -> Figure {
-    let value = mean(sections.iter().map(|figure| figure.value).filter(Option::is_some));
+    let present = sections.iter().filter(|figure| figure.num_total > 0);
+    let value = mean(present.map(|figure| figure.value));
     totaled(LEADERBOARD, value, sections)
 }
 
@@ -273,9 +276,9 @@ mod tests {
     #[test]
     fn weights_are_the_published_numbers_of_examples_but_for_math_prm() {
         let sums =
-            SECTIONS.map(|(_, subsets)| subsets.iter().map(|(_, weight)| weight).sum::<f64>());
-        assert_eq!(sums, [358.0, 456.0, 740.0, 1968.0]);
-        assert_eq!(sums.iter().sum::<f64>() - 984.0 + 447.0, 2985.0);
+            SECTIONS.map(|(_, subsets)| subsets.iter().map(|(_, weight)| *weight as u32).sum());
+        assert_eq!(sums, [358, 456, 740, 1968]);
+        assert_eq!(sums.iter().sum::<u32>() - 984 + 447, 2985);
     }
 
     #[test]
@@ -306,7 +309,7 @@ mod tests {
             (LEADERBOARD, "Overall")
         );
         assert_eq!((figures[0].value, figures[0].num_total), (Some(0.4375), 10));
-        assert_eq!(value(&figures, WITH_PRIOR_SETS, PRIOR), 0.5);
+        assert_eq!(value(&figures, WITH_PRIOR_SETS, PRIOR), Some(0.5));
         assert!(is_close(value(&figures, WITH_PRIOR_SETS, "Overall"), (2.0 * 1.75 + 0.5) / 9.0));
         let without = measure(&RewardBench, &rows[..10]);
         assert_eq!(figure(&without, WITH_PRIOR_SETS, PRIOR).value, None);
@@ -327,7 +330,7 @@ mod tests {
     fn an_unknown_subset_has_a_figure_and_counts_in_no_section() {
         let rows = [of("hep-go", 1, 2), of("hep-zig", 3, 4)].concat();
         let figures = measure(&RewardBench, &rows);
-        assert_eq!(value(&figures, UNKNOWN, "hep-zig"), 0.75);
+        assert_eq!(value(&figures, UNKNOWN, "hep-zig"), Some(0.75));
         assert_eq!((figures[0].value, figures[0].num_total), (Some(0.5), 2));
     }
 }

@@ -28,6 +28,9 @@ const CATEGORIES: [&str; 6] = ["Factuality", "Precise IF", "Math", "Safety", "Fo
 const REFERENCE: &str = "ref";
 const TIED: &str = "tied";
 
+/// What the parts of Ties weigh.
+const WEIGHTS: [f64; 5] = [0.30, 0.30, 0.20, 0.20, 0.01];
+
 /// RewardBench 2.
 pub(super) struct RewardBench2;
 
@@ -69,15 +72,16 @@ impl Benchmark for RewardBench2 {
         let written = needed(row.value, "subset")?;
         let known = CATEGORIES.into_iter().find(|name| name.eq_ignore_ascii_case(written));
         let id = id(row.value)?;
+        let prompt = texts::prompt(row, "prompt")?;
         let labels = if known == Some(TIES) {
             let (kind, number) = tie(row.value, &id)?;
             let group = format!("{TIES} {number}");
             Labels { category: TIES.to_owned(), subset: kind.to_owned(), group }
         } else {
-            Labels { category: known.unwrap_or(written).to_owned(), ..Labels::default() }
+            let category = known.unwrap_or(written).to_owned();
+            Labels { category, subset: String::new(), group: texts::group(&prompt) }
         };
         let (prompt_key, images) = ("prompt", Vec::new());
-        let prompt = texts::prompt(row, prompt_key)?;
         Found { id: Some(id), prompt_key, prompt, responses, images, ranks, labels }.item(row)
     }
 
@@ -157,12 +161,9 @@ fn best_of_n(section: &'static str, name: &str, rows: &[&Scored]) -> Figure {
 
 /// Number of responses that have the highest reward when the first has it, else 0.
 fn sharing(row: &Scored) -> u32 {
-    let is_top = row.scores.iter().all(|&score| score.is_finite() && score <= row.scores[0]);
-    if is_top {
-        row.scores.iter().filter(|&&score| score == row.scores[0]).count() as u32
-    } else {
-        0
-    }
+    let margins = || (0..row.scores.len()).map(|other| row.margin(0, other));
+    let is_top = margins().all(|margin| margin.is_finite() && margin >= 0.0);
+    if is_top { margins().filter(|&margin| margin == 0.0).count() as u32 } else { 0 }
 }
 
 /// Rewards of a question of Ties. One that is not finite loses every comparison: the gap is below all numbers.
@@ -230,7 +231,6 @@ fn tie_figures(rows: &[&Scored]) -> [Figure; 6] {
         above("Lower gap above spread", lower_gap),
         Figure::derived(PARTS, "Margin score", mean(margins), num_pairs as u64),
     ];
-    const WEIGHTS: [f64; 5] = [0.30, 0.30, 0.20, 0.20, 0.01];
     let weighted = parts.iter().zip(WEIGHTS).map(|(part, weight)| Some(weight * part.value?));
     let score = weighted.sum::<Option<f64>>();
     let [tied, single, gap, lower, margin] = parts;
@@ -267,8 +267,8 @@ mod tests {
         row
     }
 
-    /// Score of Ties, and its margin part, of one number.
-    fn ties(single: (&[f32], &[f32]), tied: (&[f32], &[f32])) -> (f64, f64) {
+    /// Score of Ties of one number, and its margin part.
+    fn ties(single: (&[f32], &[f32]), tied: (&[f32], &[f32])) -> (Option<f64>, Option<f64>) {
         let rows = [question(REFERENCE, 1, single.0, single.1), question(TIED, 1, tied.0, tied.1)];
         let figures = measure(&RewardBench2, &rows);
         (value(&figures, SECTION, TIES), value(&figures, PARTS, "Margin score"))
@@ -320,7 +320,7 @@ mod tests {
             ([f32::NAN, 0.0, 0.0, 0.0], 0.0),
             ([2.0, f32::NAN, 0.0, 0.0], 0.0),
         ] {
-            assert_eq!(value(&measure(&RewardBench2, &[of(scores)]), SECTION, "Math"), share);
+            assert_eq!(value(&measure(&RewardBench2, &[of(scores)]), SECTION, "Math"), Some(share));
         }
         let rows = [of([2.0, 2.0, 0.0, 0.0]), of([2.0, 1.0, 0.0, 0.0])];
         let figures = measure(&RewardBench2, &rows);
@@ -347,17 +347,17 @@ mod tests {
     #[test]
     fn a_gap_that_equals_the_spread_is_not_above_it() {
         let (score, margin) = ties((&[1.0], &[0.0]), (&[3.0, 2.0], &[1.0]));
-        assert_eq!(margin, 0.0);
+        assert_eq!(margin, Some(0.0));
         assert!(is_close(score, 0.6));
     }
 
     #[test]
     fn without_a_spread_the_margin_is_one_or_minus_one_or_nothing() {
         let single: (&[f32], &[f32]) = (&[1.0], &[0.0]);
-        assert_eq!(ties(single, (&[2.0, 2.0], &[1.0])).1, 1.0);
-        assert_eq!(ties(single, (&[2.0, 2.0], &[3.0])).1, -1.0);
+        assert_eq!(ties(single, (&[2.0, 2.0], &[1.0])).1, Some(1.0));
+        assert_eq!(ties(single, (&[2.0, 2.0], &[3.0])).1, Some(-1.0));
         let (score, margin) = ties(single, (&[2.0, 2.0], &[2.0]));
-        assert_eq!(margin, 0.0);
+        assert_eq!(margin, Some(0.0));
         assert!(is_close(score, 0.3));
         assert!(is_close(ties(single, (&[2.0, 2.0], &[1.0])).0, 1.01));
     }
@@ -385,10 +385,10 @@ mod tests {
             question(REFERENCE, 3, &[0.0], &[0.0]),
         ];
         let figures = measure(&RewardBench2, &rows);
-        assert_eq!(value(&figures, PARTS, "Several correct"), 0.5);
-        assert_eq!(value(&figures, PARTS, "One correct"), 0.5);
+        assert_eq!(value(&figures, PARTS, "Several correct"), Some(0.5));
+        assert_eq!(value(&figures, PARTS, "One correct"), Some(0.5));
         assert_eq!(figure(&figures, PARTS, "Gap above spread").num_total, 1);
-        assert_eq!(value(&figures, PARTS, "Lower gap above spread"), 1.0);
+        assert_eq!(value(&figures, PARTS, "Lower gap above spread"), Some(1.0));
         assert_eq!(figure(&figures, SECTION, TIES).num_total, 4);
         assert!(is_close(value(&figures, SECTION, TIES), 0.7 + 0.01 * 1.0_f64.tanh()));
     }
@@ -413,6 +413,6 @@ mod tests {
         let figures = measure(&RewardBench2, &rows);
         assert_eq!((figures[0].value, figures[0].num_total), (Some(0.625), 3));
         assert_eq!(figure(&figures, SECTION, "Safety").value, None);
-        assert_eq!(value(&figures, UNKNOWN, "Poetry"), 0.0);
+        assert_eq!(value(&figures, UNKNOWN, "Poetry"), Some(0.0));
     }
 }

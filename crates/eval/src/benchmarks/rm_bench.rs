@@ -63,16 +63,18 @@ impl Benchmark for RmBench {
 
     fn read(&self, row: &SourceRow<'_>) -> Result<Item, RowFault> {
         let (subset, category) = domain(row)?;
+        let prompt = texts::prompt(row, "prompt")?;
+        let labels = Labels { category, subset, group: texts::group(&prompt) };
         let mut responses = styles(row, "chosen")?;
         responses.extend(styles(row, "rejected")?);
         Found {
             id: name(row.value, "id"),
             prompt_key: "prompt",
-            prompt: texts::prompt(row, "prompt")?,
+            prompt,
             responses,
             images: Vec::new(),
             ranks: [[0; NUM_STYLES], [1; NUM_STYLES]].concat(),
-            labels: Labels { category, subset, group: String::new() },
+            labels,
         }
         .item(row)
     }
@@ -146,7 +148,7 @@ fn styles(row: &SourceRow<'_>, key: &str) -> Result<Vec<texts::Response>, RowFau
 #[derive(Default)]
 struct Wins {
     num_rows: u64,
-    wins: [u64; 3],
+    by_difficulty: [u64; 3],
     ties: [u64; 3],
 }
 
@@ -163,7 +165,7 @@ impl Wins {
                         std::cmp::Ordering::Greater => 2,
                     };
                     let worse = NUM_STYLES + wrong;
-                    all.wins[difficulty] += u64::from(row.prefers(correct, worse));
+                    all.by_difficulty[difficulty] += u64::from(row.prefers(correct, worse));
                     all.ties[difficulty] += u64::from(row.margin(correct, worse) == 0.0);
                 }
             }
@@ -185,13 +187,13 @@ impl Wins {
     }
 
     fn figure(&self, section: &'static str, name: &str) -> Figure {
-        let num_right = self.wins.iter().sum::<u64>() as f64;
+        let num_right = self.by_difficulty.iter().sum::<u64>() as f64;
         Figure::ratio(section, name, num_right, self.num_total(), self.num_ties())
     }
 
     fn of_difficulty(&self, section: &'static str, name: &str, difficulty: usize) -> Figure {
         let num_total = self.num_rows * NUM_COMPARISONS[difficulty];
-        let (wins, ties) = (self.wins[difficulty], self.ties[difficulty]);
+        let (wins, ties) = (self.by_difficulty[difficulty], self.ties[difficulty]);
         Figure::ratio(section, name, wins as f64, num_total, ties)
     }
 }
@@ -252,11 +254,17 @@ mod tests {
     #[test]
     fn a_model_that_follows_style_alone_wins_what_is_easy_and_ties_what_is_normal() {
         let figures = measure(&RmBench, &[of("chat", [0.0, 1.0, 2.0, 0.0, 1.0, 2.0])]);
-        assert_eq!(DIFFICULTIES.map(|name| value(&figures, SECTION, name)), [0.0, 0.0, 1.0]);
+        assert_eq!(
+            DIFFICULTIES.map(|name| value(&figures, SECTION, name)),
+            [Some(0.0), Some(0.0), Some(1.0)]
+        );
         assert_eq!(DIFFICULTIES.map(|name| figure(&figures, SECTION, name).num_ties), [0, 3, 0]);
         assert!(is_close(value(&figures, SECTION, "chat"), 1.0 / 3.0));
         let against = measure(&RmBench, &[of("chat", [2.0, 1.0, 0.0, 2.0, 1.0, 0.0])]);
-        assert_eq!(DIFFICULTIES.map(|name| value(&against, SECTION, name)), [1.0, 0.0, 0.0]);
+        assert_eq!(
+            DIFFICULTIES.map(|name| value(&against, SECTION, name)),
+            [Some(1.0), Some(0.0), Some(0.0)]
+        );
     }
 
     #[test]
@@ -269,9 +277,9 @@ mod tests {
         let figures = measure(&RmBench, &rows);
         assert_eq!((figures[0].name.as_str(), figures[0].value), ("Overall", Some(0.625)));
         assert_eq!(figures[0].num_total, 9 * 11);
-        assert_eq!(value(&figures, SECTION, "safety"), 0.5);
-        assert_eq!(value(&figures, SAFETY, "safety-refuse"), 0.0);
-        assert_eq!(value(&figures, UNKNOWN, "law"), 0.0);
+        assert_eq!(value(&figures, SECTION, "safety"), Some(0.5));
+        assert_eq!(value(&figures, SAFETY, "safety-refuse"), Some(0.0));
+        assert_eq!(value(&figures, UNKNOWN, "law"), Some(0.0));
     }
 
     #[test]

@@ -113,12 +113,12 @@ impl Benchmark for BestOfN {
 /// The item of responses of which the first is the best.
 fn item(row: &SourceRow<'_>, id_key: &str, responses: Vec<Response>) -> Result<Item, RowFault> {
     let ranks = (0..responses.len()).map(|index| u32::from(index > 0)).collect();
-    let (id, labels) = (name(row.value, id_key), labels(row)?);
-    let prompt = texts::prompt(row, PROMPT)?;
+    let (id, prompt) = (name(row.value, id_key), texts::prompt(row, PROMPT)?);
+    let labels = Labels { group: texts::group(&prompt), ..labels(row)? };
     Found { id, prompt_key: PROMPT, prompt, responses, images: Vec::new(), ranks, labels }.item(row)
 }
 
-/// Goal and scenario: the path that the row says, else that of its file, from the goal on.
+/// Goal and scenario, without a group: the path that the row says, else that of its file, from the goal on.
 fn labels(row: &SourceRow<'_>) -> Result<Labels, RowFault> {
     let file = row.file.with_extension("");
     let path: Vec<String> = match optional_text(row.value, "category_path")? {
@@ -227,6 +227,7 @@ mod tests {
         assert_eq!(item.comparison.preference.ranks, [0, 1]);
         assert_eq!(item.labels.category, "Helpfulness");
         assert_eq!(item.labels.subset, "Helpfulness/Code/Documentation");
+        assert_eq!(item.labels.group, "A?\nB.\nC?");
     }
 
     #[test]
@@ -284,12 +285,12 @@ mod tests {
         .concat();
         let figures = measure(&Pairwise, &rows);
         assert_eq!((figures[0].num_right, figures[0].num_total), (Some(8.0), 13));
-        assert_eq!(value(&figures, SECTION, "Helpfulness"), 0.875);
-        assert_eq!(value(&figures, SECTION, "Helpfulness, mean of scenarios"), 0.75);
-        assert_eq!(value(&figures, SECTION, "Mean of goals"), 0.5625);
+        assert_eq!(value(&figures, SECTION, "Helpfulness"), Some(0.875));
+        assert_eq!(value(&figures, SECTION, "Helpfulness, mean of scenarios"), Some(0.75));
+        assert_eq!(value(&figures, SECTION, "Mean of goals"), Some(0.5625));
         assert!(is_close(value(&figures, SECTION, "Mean of scenarios"), 1.75 / 3.0));
         assert_eq!(figure(&figures, SECTION, "Mean of scenarios").num_total, 12);
-        assert_eq!(value(&figures, UNKNOWN, "mine"), 0.0);
-        assert_eq!(value(&figures, SCENARIOS, "Harmlessness/S1"), 0.25);
+        assert_eq!(value(&figures, UNKNOWN, "mine"), Some(0.0));
+        assert_eq!(value(&figures, SCENARIOS, "Harmlessness/S1"), Some(0.25));
     }
 }

@@ -62,14 +62,14 @@ pub(super) fn figure<'a>(figures: &'a [Figure], section: &str, name: &str) -> &'
     first
 }
 
-/// The value of a figure that has one.
-pub(super) fn value(figures: &[Figure], section: &str, name: &str) -> f64 {
-    figure(figures, section, name).value.unwrap()
+/// The value of a figure.
+pub(super) fn value(figures: &[Figure], section: &str, name: &str) -> Option<f64> {
+    figure(figures, section, name).value
 }
 
-/// Whether two values differ by rounding only.
-pub(super) fn is_close(first: f64, second: f64) -> bool {
-    (first - second).abs() < 1e-12
+/// Whether there is a value, and it differs from the other by rounding only.
+pub(super) fn is_close(value: impl Into<Option<f64>>, other: f64) -> bool {
+    value.into().is_some_and(|value| (value - other).abs() < 1e-12)
 }
 
 /// The rows with another order of better and worse: the rewards of pairs change places.

@@ -38,6 +38,19 @@ pub(super) fn inside(
     spoken(row, said, key)
 }
 
+/// What rows with this prompt have in common: its words.
+pub(super) fn group(prompt: &[Draft]) -> String {
+    let words = |draft: &Draft| match &draft.content {
+        DraftContent::Text(text) => vec![text.clone()],
+        DraftContent::Pieces(pieces) => pieces.iter().filter_map(text_of).collect(),
+    };
+    prompt.iter().flat_map(words).collect::<Vec<_>>().join("\n")
+}
+
+fn text_of(piece: &Piece) -> Option<String> {
+    if let Piece::Text(text) = piece { Some(text.clone()) } else { None }
+}
+
 fn spoken(row: &SourceRow<'_>, value: &Value, key: String) -> Result<Response, RowFault> {
     let messages = literal(raw::response(value, &key, row.image_dir)?);
     Ok((key, messages))
