@@ -7,3 +7,4 @@ pub mod benchmark;
 pub mod benchmarks;
 pub mod figure;
 pub mod item;
+pub mod ranking;
