@@ -28,7 +28,8 @@ pub fn tau_b(row: &Scored) -> f64 {
             let rank = row.ranks[second].cmp(&row.ranks[first]);
             let reward = row.scores[first].total_cmp(&row.scores[second]);
             // Zero and minus zero are equal as rewards.
-            let reward = if row.margin(first, second) == 0.0 { std::cmp::Ordering::Equal } else { reward };
+            let reward =
+                if row.margin(first, second) == 0.0 { std::cmp::Ordering::Equal } else { reward };
             by_rank += u64::from(rank.is_ne());
             by_reward += u64::from(reward.is_ne());
             if rank.is_ne() && reward.is_ne() {
@@ -172,7 +173,10 @@ mod tests {
         assert!(picks_a_best(&row(&[0, 0, 1], &[2.0, 2.0, 1.0])));
         assert!(picks_a_best(&row(&[0, 0, 1], &[0.0, 2.0, 1.0])));
         let figures = figures(&[&row(&[0, 1], &[2.0, 2.0]), &row(&[0, 0, 1], &[2.0, 2.0, 1.0])]);
-        assert_eq!((figures[0].num_right, figures[0].num_total, figures[0].num_ties), (Some(1.0), 2, 1));
+        assert_eq!(
+            (figures[0].num_right, figures[0].num_total, figures[0].num_ties),
+            (Some(1.0), 2, 1)
+        );
     }
 
     #[test]

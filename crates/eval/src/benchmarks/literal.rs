@@ -187,7 +187,10 @@ mod tests {
         assert_eq!(refusal("['a' 'b']"), said("an entry is not followed by `,` or `]`", 5));
         assert_eq!(refusal("['a"), said("a text does not end", 3));
         assert_eq!(refusal("['a',"), said("it does not end with `]`", 5));
-        assert_eq!(refusal("[None]"), said("an entry is neither a text in quotes nor a whole number", 1));
+        assert_eq!(
+            refusal("[None]"),
+            said("an entry is neither a text in quotes nor a whole number", 1)
+        );
         assert_eq!(refusal("['a'] x"), said("there is something after its end", 6));
         assert_eq!(refusal(r"['\x4']"), said("an escape has too few hexadecimal digits", 6));
         let number = written_list(&Value::Whole(3), "response").unwrap_err();

@@ -1,12 +1,31 @@
 //! The benchmarks, one file each.
 
+mod literal;
 mod llmbar;
+mod mm_rlhf_rewardbench;
+mod mr2bench;
+mod multimodal_rewardbench;
+mod multimodal_rewardbench_2;
+mod picture_prompt;
+mod preferences;
 mod row;
+#[cfg(test)]
+mod testing;
+mod video;
+mod vl_rewardbench;
 
 use crate::benchmark::Benchmark;
 
 /// Every benchmark, in the order in which they are listed.
-pub const ALL: [&dyn Benchmark; 1] = [&llmbar::LlmBar];
+pub const ALL: [&dyn Benchmark; 7] = [
+    &vl_rewardbench::VlRewardBench,
+    &multimodal_rewardbench::MultimodalRewardBench,
+    &mm_rlhf_rewardbench::MmRlhfRewardBench,
+    &multimodal_rewardbench_2::MultimodalRewardBench2,
+    &mr2bench::Mr2Bench,
+    &llmbar::LlmBar,
+    &preferences::Preferences,
+];
 
 /// The benchmark of a name.
 pub fn named(name: &str) -> Option<&'static dyn Benchmark> {

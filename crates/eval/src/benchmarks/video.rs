@@ -29,8 +29,7 @@ pub(super) fn video(folder: &Path) -> Result<Arc<VideoSource>, RowFault> {
 }
 
 fn frame_files(folder: &Path) -> Result<Vec<PathBuf>, RowFault> {
-    let fault =
-        |reason: String| RowFault::Frames { folder: folder.display().to_string(), reason };
+    let fault = |reason: String| RowFault::Frames { folder: folder.display().to_string(), reason };
     let entries = fs::read_dir(folder).map_err(|error| fault(error.to_string()))?;
     let mut files = Vec::new();
     for entry in entries {
@@ -58,7 +57,8 @@ fn sampled(num_frames: usize) -> Vec<usize> {
     let last = num_frames - 1;
     // PARITY: numpy's `linspace` multiplies by the step, sets the last value itself, and truncates for whole numbers.
     let step = last as f64 / (MAX_FRAMES - 1) as f64;
-    let place = |index: usize| if index == MAX_FRAMES - 1 { last } else { (index as f64 * step) as usize };
+    let place =
+        |index: usize| if index == MAX_FRAMES - 1 { last } else { (index as f64 * step) as usize };
     (0..MAX_FRAMES).map(place).collect()
 }
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn frames_are_sampled_as_numpy_does_with_both_ends() {
-        // numpy 1.26, linspace(0, n - 1, 32, dtype=int), written down for these lengths.
+        // numpy 2.4.6: linspace(0, n - 1, 32, dtype=int).
         assert_eq!(sampled(33), (0..=30).chain([32]).collect::<Vec<_>>());
         assert_eq!(sampled(63), (0..=62).step_by(2).collect::<Vec<_>>());
         assert_eq!(
