@@ -133,7 +133,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn list() -> anyhow::Result<Outcome> {
     let rows: Vec<Vec<String>> = benchmarks::ALL
         .iter()
-        .map(|benchmark| [benchmark.name(), benchmark.title(), benchmark.source()].map(str::to_owned).to_vec())
+        .map(|benchmark| {
+            [benchmark.name(), benchmark.title(), benchmark.source()].map(str::to_owned).to_vec()
+        })
         .collect();
     let mut text = crate::sheet::columns(&rows).join("\n");
     text.push('\n');
@@ -255,8 +257,10 @@ fn scored(
     };
     let first = lines.len();
     if lines.iter().enumerate().any(|(place, line)| line.row != place) || first > rows.len() {
-        bail!("the rewards in `{}` are not those of the benchmark's first rows; begin again with --overwrite",
-            file.unwrap_or_default().display());
+        bail!(
+            "the rewards in `{}` are not those of the benchmark's first rows; begin again with --overwrite",
+            file.unwrap_or_default().display()
+        );
     }
     let mut progress = Progress::new(Some(rows.len() as u64), first as u64);
     let scorer = Scorer {

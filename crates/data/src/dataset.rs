@@ -174,25 +174,64 @@ impl DatasetFile {
         let error = |id, fault| RowError { file: self.path.clone(), place, id, fault };
         let value = value.map_err(|fault| error(None, fault))?;
         let own_id = name(&value, "id");
-        let parsed = match &value {
-            Value::Object(_) => self.format.parse(&value, &self.base_dir),
-            other => Err(RowFault::NotAnObject { found: other.kind() }),
-        };
-        let parsed = parsed.map_err(|fault| error(own_id.clone(), fault))?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let (RowPlace::Line(number) | RowPlace::Row(number)) = place;
-        let comparison = Comparison {
-            id: own_id.clone().unwrap_or_else(|| format!("{stem}:{number}")),
-            source: name(&value, "source").unwrap_or_else(|| stem.into_owned()),
-            prompt: parsed.prompt,
-            responses: parsed.responses,
-            preference: parsed.preference,
-        };
+        let names = Names { id: format!("{stem}:{number}"), source: stem.into_owned() };
+        let comparison = parse(self.format, &value, &self.base_dir, names)
+            .map_err(|fault| error(own_id, fault))?;
         match undecided(&comparison) {
             Some(fault) => Err(error(Some(comparison.id), fault)),
             None => Ok(comparison),
         }
     }
+}
+
+/// What a row is called that does not say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Instead of its `id`.
+    pub id: String,
+    /// Instead of its `source`.
+    pub source: String,
+}
+
+/// The comparison in a row of any known format, which is recognized for this row alone.
+///
+/// # Errors
+/// When the row follows no known format, lacks something, or prefers no response.
+pub fn comparison_of(row: &Value, base_dir: &Path, names: Names) -> Result<Comparison, RowFault> {
+    let format = match row {
+        Value::Object(entries) => Format::recognize(row)
+            .ok_or_else(|| RowFault::UnknownFormat { keys: quoted(entries) })?,
+        other => return Err(RowFault::NotAnObject { found: other.kind() }),
+    };
+    let comparison = parse(format, row, base_dir, names)?;
+    undecided(&comparison).map_or(Ok(comparison), Err)
+}
+
+fn parse(
+    format: Format,
+    row: &Value,
+    base_dir: &Path,
+    names: Names,
+) -> Result<Comparison, RowFault> {
+    let parsed = match row {
+        Value::Object(_) => format.parse(row, base_dir),
+        other => Err(RowFault::NotAnObject { found: other.kind() }),
+    }?;
+    Ok(Comparison {
+        id: name(row, "id").unwrap_or(names.id),
+        source: name(row, "source").unwrap_or(names.source),
+        prompt: parsed.prompt,
+        responses: parsed.responses,
+        preference: parsed.preference,
+    })
+}
+
+/// The keys of a row, each in backticks.
+fn quoted(entries: &[(String, Value)]) -> String {
+    let keys: Vec<String> = entries.iter().map(|(key, _)| format!("`{key}`")).collect();
+    if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
 }
 
 /// A text or a number that names something.
@@ -241,8 +280,7 @@ fn recognize(path: &Path, rows: &files::RowFile) -> Result<Format, DataError> {
     let path = path.to_owned();
     match (first_object, first_fault) {
         (Some((row, Value::Object(entries))), _) => {
-            let keys: Vec<String> = entries.iter().map(|(key, _)| format!("`{key}`")).collect();
-            let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            let keys = quoted(&entries);
             Err(DataError::UnknownFormat { path, place: rows.place(row), keys })
         }
         (_, Some((row, fault))) => {

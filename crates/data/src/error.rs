@@ -29,7 +29,7 @@ pub enum DataError {
     },
     /// A folder without any data file.
     #[error(
-        "`{}` holds no data file; name the folder that has `.jsonl`, `.json` or `.parquet` files in it",
+        "`{}` holds no data file; name the folder that has `.jsonl`, `.json`, `.parquet` or `.tsv` files in it",
         folder.display()
     )]
     EmptyFolder {
@@ -37,7 +37,7 @@ pub enum DataError {
         folder: PathBuf,
     },
     /// A file of another kind.
-    #[error("`{}` is no data file; use `.jsonl`, `.ndjson`, `.json` or `.parquet`", path.display())]
+    #[error("`{}` is no data file; use `.jsonl`, `.ndjson`, `.json`, `.parquet` or `.tsv`", path.display())]
     UnknownExtension {
         /// The file.
         path: PathBuf,
@@ -64,6 +64,14 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What the Parquet library said.
+        reason: String,
+    },
+    /// A file that is no table with names of columns in its first line.
+    #[error("`{}` cannot be read as a table of tab-separated values: {reason}", path.display())]
+    Separated {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
         reason: String,
     },
     /// Keys that belong to no known format.
@@ -200,6 +208,50 @@ pub enum RowFault {
         /// What would make sense.
         expected: &'static str,
     },
+    /// A word that is none of those that a key may hold.
+    #[error("`{key}` is `{found}`; give {expected}")]
+    Choice {
+        /// The key, with its path.
+        key: Box<str>,
+        /// The word.
+        found: Box<str>,
+        /// The words that would make sense.
+        expected: &'static str,
+    },
+    /// A text that should be a list, in JSON or as Python writes it.
+    #[error("`{key}` cannot be read as a list: {reason}, after {num_read} characters")]
+    ListText {
+        /// The key.
+        key: String,
+        /// What is wrong.
+        reason: &'static str,
+        /// Characters before the fault.
+        num_read: usize,
+    },
+    /// Keys that belong to no known format of preferences.
+    #[error(
+        "the row follows no known format: its keys are {keys}; use `prompt`, `chosen` and `rejected`, or one of the published schemas"
+    )]
+    UnknownFormat {
+        /// Its keys, each in backticks.
+        keys: String,
+    },
+    /// A response with a picture in it, where only text can be scored.
+    #[error("`{key}` holds a picture, but only text responses can be scored; leave the row out")]
+    ResponsePicture {
+        /// The key.
+        key: String,
+    },
+    /// A video whose frames cannot be listed.
+    #[error(
+        "the video `{folder}` cannot be read: {reason}; a video is a folder of frames as pictures"
+    )]
+    Frames {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Lists that belong together differ in length.
     #[error("`{key}` has {found} entries for {responses} responses; make them equal")]
     Length {
@@ -333,6 +385,11 @@ impl RowFault {
             Self::Number { key, .. } => {
                 format!("`{}` is out of its range", without_indices(key))
             }
+            Self::Choice { key, expected, .. } => format!("`{key}` is not {expected}"),
+            Self::ListText { key, .. } => format!("`{key}` is not a list"),
+            Self::UnknownFormat { .. } => "no known format".to_owned(),
+            Self::ResponsePicture { .. } => "a response holds a picture".to_owned(),
+            Self::Frames { .. } => "video that cannot be read".to_owned(),
             Self::Length { key, .. } => format!("`{key}` has another length than the responses"),
             Self::TooFewResponses { .. } => "fewer than 2 responses".to_owned(),
             Self::RanksAgainstScores { .. } => "ranks and scores say the opposite".to_owned(),

@@ -1,6 +1,6 @@
 //! Files of preferences to comparisons: one prompt, several responses, and which of them is better.
 //!
-//! [`Dataset`] is the way in: it finds the rows of JSONL, JSON and Parquet files, recognizes the published schema that they follow, and
+//! [`Dataset`] is the way in: it finds the rows of JSONL, JSON, Parquet and TSV files, recognizes the published schema that they follow, and
 //! reads one row at a time as a [`Comparison`]. A row that cannot be used is a [`RowError`] that says where and why; it is never left out
 //! silently. [`shuffled`] orders the rows of an epoch, [`Dataset::split`] holds rows back by their pictures, [`Dataset::summary`] counts.
 //!
@@ -21,6 +21,7 @@ mod value;
 
 /// Rows of files as they stand there, for readers of other schemas than those of preferences.
 pub mod raw {
+    pub use crate::dataset::{Names, comparison_of};
     pub use crate::fields::{
         list, mistyped, number, numbers, optional_number, optional_text, required, text,
     };

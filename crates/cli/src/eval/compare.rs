@@ -80,9 +80,7 @@ fn run_in(folder: &Path, name: &str) -> anyhow::Result<(String, Run)> {
         serde_json::from_str(&text).with_context(|| format!("`{shown}` is no evaluation"))?;
     let file = folder.join(ROWS_FILE);
     let rows = match std::fs::read_to_string(&file) {
-        Ok(text) => {
-            read_rows(&text).with_context(|| format!("`{}` is damaged", file.display()))?
-        }
+        Ok(text) => read_rows(&text).with_context(|| format!("`{}` is damaged", file.display()))?,
         // Figures can be compared without rows; the comparison then says less.
         Err(_) => Vec::new(),
     };

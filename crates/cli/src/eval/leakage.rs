@@ -59,8 +59,7 @@ fn note(what: &str, shared: &[Shared], num_rows: usize, how: &str) -> Note {
         return Note { is_warning: false, text };
     }
     let count = ids.len();
-    let listed: Vec<String> =
-        ids.iter().take(LISTED_ROWS).map(|id| format!("`{id}`")).collect();
+    let listed: Vec<String> = ids.iter().take(LISTED_ROWS).map(|id| format!("`{id}`")).collect();
     let more = if count > LISTED_ROWS { ", …" } else { "" };
     let text = format!(
         "The training data have the {what} of {count} of {num_rows} rows, {how}: {}{more}.",

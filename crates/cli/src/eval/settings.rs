@@ -36,8 +36,7 @@ impl Settings {
             value.map_or_else(|| "the model's own".to_owned(), |value| value.to_string())
         };
         let given = |left_out: bool| if left_out { "no" } else { "yes" }.to_owned();
-        let mut values =
-            vec![("basereward".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
+        let mut values = vec![("basereward".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
         let mut add = |name: &str, value: String| values.push((name.to_owned(), value));
         let name = if let Some(Model { name, loaded, device }) = model {
             add("model", name.clone());
@@ -52,8 +51,8 @@ impl Settings {
             name.clone()
         } else {
             let file = args.rewards.as_deref().unwrap_or(Path::new(""));
-            let bytes = std::fs::read(file)
-                .with_context(|| format!("cannot read `{}`", file.display()))?;
+            let bytes =
+                std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
             add("rewards", file.display().to_string());
             add("rewards (BLAKE3)", blake3::hash(&bytes).to_hex()[..32].to_owned());
             file.display().to_string()
@@ -107,7 +106,8 @@ impl Settings {
         let values: BTreeMap<&str, &str> =
             self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let json = serde_json::to_string_pretty(&values).context("settings are plain JSON")? + "\n";
-        replace(&settings, &json).with_context(|| format!("cannot write `{}`", settings.display()))?;
+        replace(&settings, &json)
+            .with_context(|| format!("cannot write `{}`", settings.display()))?;
         Ok(Start::Fresh)
     }
 

@@ -9,8 +9,8 @@ use eval::evaluation::Evaluation;
 use eval::item::Scored;
 use eval::judged::{Judged, Shown, surest_mistakes};
 use eval::outputs::{
-    EVALUATION_FILE, FIGURES_FILE, MARKDOWN_FILE, REPORT_FILE, REWARDS_FILE, ROWS_FILE, csv, json, markdown,
-    replace, row_line, rewardbench_line, rewardbench_summary, shown, shown_interval,
+    EVALUATION_FILE, FIGURES_FILE, MARKDOWN_FILE, REPORT_FILE, REWARDS_FILE, ROWS_FILE, csv, json,
+    markdown, replace, rewardbench_line, rewardbench_summary, row_line, shown, shown_interval,
 };
 use eval::probes::judged_pairs;
 use eval::rewards::{RewardLine, RewardsWriter};
@@ -65,10 +65,9 @@ fn rewardbench(
     let folder = folder.join("rewardbench");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
-    let model = Path::new(&evaluation.model).file_name().map_or_else(
-        || "model".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let model = Path::new(&evaluation.model)
+        .file_name()
+        .map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
     let summary = rewardbench_summary(evaluation, scored, &[]);
     let file = folder.join(format!("{model}.json"));
     replace(&file, &summary).with_context(|| format!("cannot write `{}`", file.display()))?;

@@ -1,4 +1,4 @@
-//! Rows of JSONL files and of JSON lists, found by their bytes.
+//! Rows of JSONL files and of JSON lists, found by their bytes. A list may be the only value of an object.
 //!
 //! Opening reads the file once and keeps where each row begins and ends; no row is parsed before it is asked for.
 
@@ -74,9 +74,12 @@ fn index(path: &Path) -> Result<(Vec<Span>, bool), DataError> {
     let Some((begin, character)) = begin else { return Ok((Vec::new(), false)) };
     let file = open(path).map_err(unreadable)?;
     if character != b'[' {
+        if let Some(spans) = only_list(path, begin.position).map_err(unreadable)? {
+            return Ok((spans, true));
+        }
         return Ok((lines(file, begin.mark_length).map_err(unreadable)?, false));
     }
-    let spans = elements(file, begin.position).map_err(|fault| match fault {
+    let spans = elements(file, begin.position, false).map_err(|fault| match fault {
         ListFault::Io(source) => unreadable(source),
         ListFault::Form { reason, byte } => {
             DataError::JsonList { path: path.to_owned(), reason: reason.to_owned(), byte }
@@ -132,6 +135,51 @@ fn lines(mut file: BufReader<File>, mark_length: usize) -> io::Result<Vec<Span>>
     }
 }
 
+/// The elements of the list that is the only value of the object at byte `begin`, when the file is such an object.
+///
+/// Lines of JSONL begin in the same way, so only files called `.json` are looked at.
+fn only_list(path: &Path, begin: u64) -> io::Result<Option<Vec<Span>>> {
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        return Ok(None);
+    }
+    let mut file = open(path)?;
+    file.seek(SeekFrom::Start(begin))?;
+    let Some(list) = list_after_key(file)? else { return Ok(None) };
+    match elements(open(path)?, begin + list, true) {
+        Ok(spans) => Ok(Some(spans)),
+        Err(ListFault::Form { .. }) => Ok(None),
+        Err(ListFault::Io(source)) => Err(source),
+    }
+}
+
+/// Where the list begins in a text that begins as `{"key": [`.
+fn list_after_key(file: BufReader<File>) -> io::Result<Option<u64>> {
+    let mut expected = b"{\"".iter();
+    let mut next = expected.next();
+    let (mut in_key, mut escaped) = (false, false);
+    for (index, byte) in file.bytes().enumerate() {
+        let byte = byte?;
+        if in_key {
+            in_key = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            if !in_key {
+                expected = b":[".iter();
+                next = expected.next();
+            }
+        } else if !byte.is_ascii_whitespace() {
+            if next != Some(&byte) {
+                return Ok(None);
+            }
+            if byte == b'[' {
+                return Ok(Some(index as u64));
+            }
+            next = expected.next();
+            in_key = next.is_none();
+        }
+    }
+    Ok(None)
+}
+
 enum ListFault {
     Io(io::Error),
     Form { reason: &'static str, byte: u64 },
@@ -139,18 +187,22 @@ enum ListFault {
 
 /// The elements of the list that begins at byte `begin`.
 ///
-/// Only quotes, brackets and commas are looked at; what is wrong inside an element is that row's fault and found when it is read.
-fn elements(file: BufReader<File>, begin: u64) -> Result<Vec<Span>, ListFault> {
+/// Only quotes, brackets and commas are looked at; what is wrong inside an element is that row's fault and found when it is read. After the
+/// list of an object (`in_object`) comes the end of that object.
+fn elements(file: BufReader<File>, begin: u64, in_object: bool) -> Result<Vec<Span>, ListFault> {
     let form = |reason, byte| Err(ListFault::Form { reason, byte });
     let mut spans = Vec::new();
     let (mut depth, mut in_text, mut escaped, mut closed) = (0_usize, false, false, false);
     let mut element: Option<(u64, u64)> = None;
     let mut position = begin;
+    let mut waits_for_brace = in_object;
     for (index, byte) in file.bytes().skip(begin as usize).enumerate() {
         let byte = byte.map_err(ListFault::Io)?;
         position = begin + index as u64;
         if closed {
-            if !byte.is_ascii_whitespace() {
+            if waits_for_brace && byte == b'}' {
+                waits_for_brace = false;
+            } else if !byte.is_ascii_whitespace() {
                 return form("there is something after its end", position);
             }
             continue;
@@ -183,7 +235,7 @@ fn elements(file: BufReader<File>, begin: u64) -> Result<Vec<Span>, ListFault> {
             element = Some((start, position));
         }
     }
-    if closed { Ok(spans) } else { form("it does not end", position) }
+    if closed && !waits_for_brace { Ok(spans) } else { form("it does not end", position) }
 }
 
 #[cfg(test)]
@@ -204,6 +256,24 @@ mod tests {
             format!("{}: {}", rows.place(row), String::from_utf8(bytes).unwrap())
         };
         Ok((0..rows.len()).map(text).collect())
+    }
+
+    #[test]
+    fn the_only_list_of_an_object_is_a_list_of_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let rows = JsonRows::open(&path).unwrap();
+            (rows.len(), rows.is_list, rows.read(0).is_ok())
+        };
+        assert_eq!(
+            rows("a.json", "{\n \"pa\\\"irs\": [\n{\"a\": [1]},\n{\"a\": 2}] }\n"),
+            (2, true, true)
+        );
+        assert_eq!(rows("a.jsonl", "{\"pairs\": [1, 2]}\n"), (1, false, true));
+        assert_eq!(rows("b.json", "{\"prompt\": [1, 2], \"chosen\": 3}\n"), (1, false, true));
+        assert_eq!(rows("c.json", "{\"prompt\": [1, 2]}\n{\"prompt\": [3]}\n"), (2, false, true));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! An index of places is kept in memory, the rows stay in their files. What a row means is decided elsewhere.
 
 mod json;
+mod separated;
 mod table;
 
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{DataError, RowFault, RowPlace};
 use crate::value::Value;
 use json::JsonRows;
+use separated::SeparatedRows;
 use table::Table;
 
 /// Files in data folders that describe other files and hold no rows: those of LLaMA-Factory and of `datasets`.
@@ -26,6 +28,7 @@ pub struct RowFile {
 #[derive(Debug)]
 enum Rows {
     Json(JsonRows),
+    Separated(SeparatedRows),
     Table(Table),
 }
 
@@ -37,6 +40,7 @@ impl RowFile {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let rows = match extension(path).as_deref() {
             Some("jsonl" | "ndjson" | "json") => Rows::Json(JsonRows::open(path)?),
+            Some("tsv") => Rows::Separated(SeparatedRows::open(path)?),
             Some("parquet") => Rows::Table(Table::open(path)?),
             _ => return Err(DataError::UnknownExtension { path: path.to_owned() }),
         };
@@ -51,6 +55,7 @@ impl RowFile {
     pub fn len(&self) -> usize {
         match &self.rows {
             Rows::Json(rows) => rows.len(),
+            Rows::Separated(rows) => rows.len(),
             Rows::Table(table) => table.len(),
         }
     }
@@ -59,7 +64,7 @@ impl RowFile {
     pub fn place(&self, row: usize) -> RowPlace {
         match &self.rows {
             Rows::Json(rows) => rows.place(row),
-            Rows::Table(_) => RowPlace::Row(row + 1),
+            Rows::Separated(_) | Rows::Table(_) => RowPlace::Row(row + 1),
         }
     }
 
@@ -70,6 +75,7 @@ impl RowFile {
     pub fn read(&self, row: usize) -> Result<Value, RowFault> {
         match &self.rows {
             Rows::Json(rows) => rows.read(row),
+            Rows::Separated(rows) => rows.read(row),
             Rows::Table(table) => table.read(row),
         }
     }
@@ -78,12 +84,14 @@ impl RowFile {
     pub fn scan(&self) -> Box<dyn Iterator<Item = Result<Value, RowFault>> + '_> {
         match &self.rows {
             Rows::Json(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
+            Rows::Separated(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
             Rows::Table(table) => Box::new(table.scan()),
         }
     }
 }
 
 /// The data files that paths name; a folder stands for the files directly in it and in its folder `data`, in the order of their names.
+/// A `.tsv` file in a folder counts only where no other data file does: published folders hold the same rows in both kinds.
 ///
 /// # Errors
 /// A path that does not exist or cannot be read, and a folder without data files.
@@ -103,6 +111,9 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
             if nested.is_dir() {
                 found.extend(data_files(&nested)?);
             }
+            if found.iter().any(|file| !is_separated(file)) {
+                found.retain(|file| !is_separated(file));
+            }
             if found.is_empty() {
                 return Err(DataError::EmptyFolder { folder: path.clone() });
             }
@@ -119,8 +130,10 @@ fn data_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let is_data =
-            matches!(extension(&path).as_deref(), Some("jsonl" | "ndjson" | "json" | "parquet"));
+        let is_data = matches!(
+            extension(&path).as_deref(),
+            Some("jsonl" | "ndjson" | "json" | "parquet" | "tsv")
+        );
         let is_description = DESCRIPTIONS.iter().any(|name| path.ends_with(name));
         if is_data && !is_description && path.is_file() {
             files.push(path);
@@ -128,6 +141,10 @@ fn data_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     }
     files.sort();
     Ok(files)
+}
+
+fn is_separated(path: &Path) -> bool {
+    extension(path).as_deref() == Some("tsv")
 }
 
 fn extension(path: &Path) -> Option<String> {

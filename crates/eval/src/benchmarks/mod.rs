@@ -1,7 +1,14 @@
 //! The benchmarks, one file each.
 
 mod judge_bench;
+mod literal;
 mod llmbar;
+mod mm_rlhf_rewardbench;
+mod mr2bench;
+mod multimodal_rewardbench;
+mod multimodal_rewardbench_2;
+mod picture_prompt;
+mod preferences;
 #[cfg(test)]
 mod properties;
 mod rewardbench;
@@ -12,11 +19,18 @@ mod row;
 #[cfg(test)]
 mod testing;
 mod texts;
+mod video;
+mod vl_rewardbench;
 
 use crate::benchmark::Benchmark;
 
 /// Every benchmark, in the order in which they are listed.
-pub const ALL: [&dyn Benchmark; 7] = [
+pub const ALL: [&dyn Benchmark; 13] = [
+    &vl_rewardbench::VlRewardBench,
+    &multimodal_rewardbench::MultimodalRewardBench,
+    &mm_rlhf_rewardbench::MmRlhfRewardBench,
+    &multimodal_rewardbench_2::MultimodalRewardBench2,
+    &mr2bench::Mr2Bench,
     &rewardbench::RewardBench,
     &rewardbench_2::RewardBench2,
     &rm_bench::RmBench,
@@ -24,6 +38,7 @@ pub const ALL: [&dyn Benchmark; 7] = [
     &rmb::Pairwise,
     &rmb::BestOfN,
     &llmbar::LlmBar,
+    &preferences::Preferences,
 ];
 
 /// The benchmark of a name.
