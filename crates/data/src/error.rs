@@ -211,10 +211,10 @@ pub enum RowFault {
     /// A word that is none of those that a key may hold.
     #[error("`{key}` is `{found}`; give {expected}")]
     Choice {
-        /// The key, with its path.
-        key: String,
+        /// The key.
+        key: &'static str,
         /// The word.
-        found: String,
+        found: Box<str>,
         /// The words that would make sense.
         expected: &'static str,
     },

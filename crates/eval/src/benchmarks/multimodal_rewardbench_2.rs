@@ -53,8 +53,8 @@ impl Benchmark for MultimodalRewardBench2 {
             "A" | "a" => vec![0, 1],
             "B" | "b" => vec![1, 0],
             other => {
-                let (key, expected) = ("chosen".to_owned(), "`A` or `B`");
-                return Err(RowFault::Choice { key, found: other.to_owned(), expected });
+                let (key, expected) = ("chosen", "`A` or `B`");
+                return Err(RowFault::Choice { key, found: other.into(), expected });
             }
         };
         let (prompt_key, pieces) = if is_table {
