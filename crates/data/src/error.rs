@@ -211,8 +211,8 @@ pub enum RowFault {
     /// A word that is none of those that a key may hold.
     #[error("`{key}` is `{found}`; give {expected}")]
     Choice {
-        /// The key, with its path.
-        key: Box<str>,
+        /// The key.
+        key: &'static str,
         /// The word.
         found: Box<str>,
         /// The words that would make sense.

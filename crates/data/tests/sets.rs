@@ -148,6 +148,22 @@ fn a_folder_is_its_data_files_in_the_order_of_their_names() {
 }
 
 #[test]
+fn a_table_of_texts_counts_in_a_folder_only_where_nothing_else_does() {
+    let folder = TempDir::new().unwrap();
+    let table = "id\tprompt\tchosen\trejected\tmargin\nt1\tp\t\"a\tb\"\tc\t\n";
+    fs::write(folder.path().join("t.tsv"), table).unwrap();
+    let set = open(folder.path());
+    assert_eq!((set.len(), set.read(0).unwrap().id.as_str()), (1, "t1"));
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let row = r#"{"id":"r1","prompt":"p","chosen":"a","rejected":"b"}"#;
+    fs::write(folder.path().join("data/r.jsonl"), row).unwrap();
+    let set = open(folder.path());
+    assert_eq!((set.len(), set.read(0).unwrap().id.as_str()), (1, "r1"));
+    let set = open(folder.path().join("t.tsv"));
+    assert_eq!((set.len(), set.read(0).unwrap().id.as_str()), (1, "t1"));
+}
+
+#[test]
 fn several_files_may_follow_several_formats() {
     let options = DatasetOptions::default();
     let set =

@@ -26,10 +26,8 @@ pub fn tau_b(row: &Scored) -> f64 {
     for first in 0..row.ranks.len() {
         for second in first + 1..row.ranks.len() {
             let rank = row.ranks[second].cmp(&row.ranks[first]);
-            let reward = row.scores[first].total_cmp(&row.scores[second]);
-            // Zero and minus zero are equal as rewards.
-            let reward =
-                if row.margin(first, second) == 0.0 { std::cmp::Ordering::Equal } else { reward };
+            let margin = row.margin(first, second);
+            let reward = margin.partial_cmp(&0.0).expect("the rewards are finite");
             by_rank += u64::from(rank.is_ne());
             by_reward += u64::from(reward.is_ne());
             if rank.is_ne() && reward.is_ne() {
@@ -48,7 +46,7 @@ pub fn tau_b(row: &Scored) -> f64 {
 /// does not matter.
 ///
 /// # Source
-/// Järvelin and Kekäläinen 2002; Burges et al. 2005 for the gain; McSherry and Najork 2008 for ties.
+/// Järvelin and Kekäläinen 2002; Burges et al. 2005 for the gain; `McSherry` and Najork 2008 for ties.
 pub fn ndcg(row: &Scored) -> f64 {
     if row.scores.iter().any(|score| !score.is_finite()) {
         return 0.0;
@@ -67,7 +65,7 @@ fn discounted(gains: &[f64], scores: &[f64]) -> f64 {
     order.sort_by(|&first, &second| scores[second].total_cmp(&scores[first]));
     let mut place = 0;
     let mut sum = 0.0;
-    for equal in order.chunk_by(|&first, &second| scores[first] == scores[second]) {
+    for equal in order.chunk_by(|&first, &second| scores[first] - scores[second] == 0.0) {
         let discount: f64 =
             (place..place + equal.len()).map(|place| 1.0 / (place as f64 + 2.0).log2()).sum();
         let gain: f64 = equal.iter().map(|&response| gains[response]).sum();
@@ -158,6 +156,27 @@ mod tests {
         // Equal rewards share the mean discount.
         let mean_discount = (1.0 + 1.0 / 3.0_f64.log2() + 0.5) / 3.0;
         near(ndcg(&row(&[0, 1, 2], &[7.0, 7.0, 7.0])), 4.0 * mean_discount / ideal);
+    }
+
+    #[test]
+    fn rows_with_ties_on_both_sides_have_the_values_of_scipy_and_scikit_learn() {
+        // scipy 1.17.1 `kendalltau` of the negated ranks, scikit-learn 1.9.1 `ndcg_score` of 2^r − 1, on made-up rows.
+        let cases: [(&[u32], &[f32], f64, f64); 5] = [
+            (&[1, 0, 1, 1], &[0.0, 3.0, 1.0, 0.0], 0.774_596_669_241_483_4, 1.0),
+            (&[0, 1, 1], &[1.0, 3.0, 0.0], 0.0, 0.630_929_753_571_457_3),
+            (&[0, 1, 0], &[3.0, 2.0, 1.0], 0.0, 0.919_720_789_148_187_7),
+            (&[0, 0, 0, 1, 1], &[3.0, 1.0, 1.0, 0.0, 0.0], 0.866_025_403_784_438_7, 1.0),
+            (
+                &[1, 0, 1, 1, 0],
+                &[1.0, 2.0, 0.0, 2.0, 2.0],
+                0.617_213_399_848_367_6,
+                0.871_049_064_255_152_7,
+            ),
+        ];
+        for (ranks, scores, tau, gain) in cases {
+            near(tau_b(&row(ranks, scores)), tau);
+            near(ndcg(&row(ranks, scores)), gain);
+        }
     }
 
     #[test]

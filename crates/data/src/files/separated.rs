@@ -153,11 +153,11 @@ mod tests {
     }
 
     fn row(entries: &[(&str, Option<&str>)]) -> Value {
-        let value = |text: &Option<&str>| match text {
-            Some(text) => Value::Text((*text).to_owned()),
+        let value = |text: Option<&str>| match text {
+            Some(text) => Value::Text(text.to_owned()),
             None => Value::Null,
         };
-        Value::Object(entries.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect())
+        Value::Object(entries.iter().map(|(key, text)| ((*key).to_owned(), value(*text))).collect())
     }
 
     #[test]

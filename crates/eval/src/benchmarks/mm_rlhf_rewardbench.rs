@@ -5,7 +5,6 @@
 //! julyanghar/MM-RLHF @94b5c29 `llava/eval/cal_performance_mmreweard_bench.py`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use data::RowFault;
 use data::raw::{optional_text, pictures, required};
@@ -57,17 +56,12 @@ impl Benchmark for MmRlhfRewardBench {
 
     fn read(&self, row: &SourceRow<'_>) -> Result<Item, RowFault> {
         let value = row.value;
-        let (path, pieces) = match optional_text(value, "video")?.filter(|path| !path.is_empty()) {
-            Some(folder) => {
-                let video = video(&row.path(folder))?;
-                (folder.to_owned(), vec![Piece::Video(Arc::clone(&video))])
-            }
-            None => {
-                let image = required(value, "image")?;
-                let images = pictures(image, "image", row.image_dir)?;
-                let path = name(value, "image").unwrap_or_default();
-                (path, seen(images))
-            }
+        let folder = optional_text(value, "video")?.filter(|path| !path.is_empty());
+        let (path, pieces) = if let Some(folder) = folder {
+            (folder.to_owned(), vec![Piece::Video(video(&row.path(folder))?)])
+        } else {
+            let images = pictures(required(value, "image")?, "image", row.image_dir)?;
+            (name(value, "image").unwrap_or_default(), seen(images))
         };
         let id = needed(value, "id")?.to_owned();
         let category = category(&path).unwrap_or("other").to_owned();
@@ -151,7 +145,7 @@ mod tests {
     };
     use super::*;
 
-    /// For each category the pairs of each id, and how many pairs BaseReward has right. Sizes of categories, numbers of ids and sizes of
+    /// For each category the pairs of each id, and how many pairs the paper has right. Sizes of categories, numbers of ids and sizes of
     /// ids over all categories are the published ones; which category has which sizes of ids is made up.
     const PUBLISHED: [(&str, &[usize], usize); 5] = [
         ("Mcq", &[6, 5, 5, 5, 4, 4, 4, 3, 3, 3], 40),
@@ -254,7 +248,7 @@ mod tests {
             // With a quarter of ties and every pair drawn alike, an id of two or more pairs is right less often than a pair.
             let value = |section: &str, name: &str| figure(&figures, section, name).value.unwrap();
             assert!(value(SECTION, "Acc+") <= value(SECTION, "Acc"));
-            let num_equal = rows.iter().filter(|row| row.scores[0] == row.scores[1]).count();
+            let num_equal = rows.iter().filter(|row| row.margin(0, 1) == 0.0).count();
             assert_eq!(figure(&figures, SECTION, "Acc").num_ties, num_equal as u64);
         }
     }

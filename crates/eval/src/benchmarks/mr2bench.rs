@@ -1,4 +1,4 @@
-//! MR²Bench: several responses to a question about a picture or a video, ranked by people.
+//! `MR²Bench`: several responses to a question about a picture or a video, ranked by people.
 //!
 //! The rows have the schema that the paper's training data have: `prompt`, `responses`, `rankings` (1 for the best, equal numbers for
 //! ties), `image` or `video`, a folder of frames. The files of the benchmark itself were not at hand, so their other keys are not read.

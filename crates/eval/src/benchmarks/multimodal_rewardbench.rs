@@ -1,7 +1,7 @@
 //! Multimodal RewardBench: pairs of answers to questions about a picture, in seven columns.
 //!
 //! # Source
-//! Yasunaga et al. 2025, *Multimodal RewardBench*, arXiv 2502.14191; repository facebookresearch/multimodal_rewardbench @b4b92cd, whose
+//! Yasunaga et al. 2025, *Multimodal RewardBench*, arXiv 2502.14191; repository `facebookresearch/multimodal_rewardbench` @b4b92cd, whose
 //! `data/all_data.json` is read and whose `scripts/2_get_accuracy.py` divides safety and reasoning by the beginning of `ID`.
 
 use data::RowFault;
@@ -51,7 +51,7 @@ impl Benchmark for MultimodalRewardBench {
             "Output2" => vec![1, 0],
             other => {
                 return Err(RowFault::Choice {
-                    key: "Better".into(),
+                    key: "Better",
                     found: other.into(),
                     expected: "`Output1` or `Output2`",
                 });
@@ -147,7 +147,7 @@ mod tests {
         rows
     }
 
-    /// The columns as BaseReward prints them, in per mille, and their sizes.
+    /// The columns as its Table 10 prints them, in per mille, and their sizes.
     const PRINTED: [(&str, &str, usize, usize); 7] = [
         ("open_generation/correctness_task", "nocaps-", 623, 657),
         ("open_generation/preference_task", "visitbench-", 654, 650),

@@ -53,7 +53,7 @@ impl Benchmark for MultimodalRewardBench2 {
             "A" | "a" => vec![0, 1],
             "B" | "b" => vec![1, 0],
             other => {
-                let (key, expected) = ("chosen".into(), "`A` or `B`");
+                let (key, expected) = ("chosen", "`A` or `B`");
                 return Err(RowFault::Choice { key, found: other.into(), expected });
             }
         };
@@ -222,8 +222,7 @@ mod tests {
 
     #[test]
     fn a_pair_of_text_responses_is_read_with_its_pictures_in_their_places() {
-        let item =
-            read_row(&MultimodalRewardBench2, &row(r#"[["text","The second"]]"#, "B")).unwrap();
+        let item = read_row(&MultimodalRewardBench2, &row(r#"[["text","The second"]]"#, "B")).unwrap();
         assert_eq!(
             shown(&item.comparison.prompt),
             "user: Look: |<pictures/input_images/1.jpg>|Which <image>?"
@@ -268,8 +267,7 @@ mod tests {
                     "chosen":"a","prompt_metadata":"{{\"id\": 7}}"}}"#
             )
         };
-        let read =
-            |prompt: &str, images: &str| read_row(&MultimodalRewardBench2, &row(prompt, images));
+        let read = |prompt: &str, images: &str| read_row(&MultimodalRewardBench2, &row(prompt, images));
         let item = read("<image_0>\\nor <image_1> or <image_x>?", "[]").unwrap();
         assert_eq!(
             shown(&item.comparison.prompt),

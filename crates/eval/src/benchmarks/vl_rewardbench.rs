@@ -6,7 +6,7 @@
 //!
 //! # Source
 //! Li et al. 2024, *VL-RewardBench*, arXiv 2411.17451; data set MMInstruction/VL-RewardBench; categories of vl-rewardbench/VL_RewardBench
-//! @9b10abd `cal.py`, of yfzhang114/r1_reward @3693413 `inference/VL-Reward-Bench/get_acc.py`, and of UnifiedReward @ff6f520. A scalar
+//! @9b10abd `cal.py`, of `yfzhang114/r1_reward` @3693413 `inference/VL-Reward-Bench/get_acc.py`, and of UnifiedReward @ff6f520. A scalar
 //! reward is right when it orders the two answers as `human_ranking` does, as in InternLM-XComposer-2.5-Reward.
 
 use data::raw::{Value, listed, numbers, ranks_from_best, text};
