@@ -8,3 +8,4 @@ pub mod benchmarks;
 pub mod figure;
 pub mod item;
 pub mod judged;
+pub mod report;
