@@ -152,6 +152,20 @@ pub fn drawing(
     page.element("svg", &attributes, inside);
 }
 
+/// A small drawing for a cell of a table: 100 units wide and as high as `inside` is told, stretched to the cell.
+pub fn strip(page: &mut Markup, description: &str, inside: impl FnOnce(&mut Markup, f64)) {
+    const STRIP_HEIGHT: f64 = 10.0;
+    let view_box = format!("0 0 100 {}", units(STRIP_HEIGHT));
+    let attributes: [(&str, &dyn Display); 5] = [
+        ("class", &"strip"),
+        ("viewBox", &view_box),
+        ("preserveAspectRatio", &"none"),
+        ("role", &"img"),
+        ("aria-label", &description),
+    ];
+    page.element("svg", &attributes, |page| inside(page, STRIP_HEIGHT));
+}
+
 /// A rectangle with its upper left corner and size in units of the drawing.
 pub fn bar(
     page: &mut Markup,
