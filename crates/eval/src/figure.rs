@@ -1,12 +1,16 @@
 //! A number of a benchmark's result: exact where it is a ratio, and never without what it is over.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::item::Scored;
 
 /// One number of a result.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Which set of figures it belongs to, such as `official` or `r1_reward`; figures of one section stand together.
-    pub section: &'static str,
+    pub section: Cow<'static, str>,
     /// Name, such as `Overall` or a category.
     pub name: String,
     /// The value, from 0 to 1; absent without any item.
@@ -24,14 +28,14 @@ pub struct Figure {
 impl Figure {
     /// `num_right` of `num_total`.
     pub fn ratio(
-        section: &'static str,
+        section: impl Into<Cow<'static, str>>,
         name: impl Into<String>,
         num_right: f64,
         num_total: u64,
         num_ties: u64,
     ) -> Self {
         Self {
-            section,
+            section: section.into(),
             name: name.into(),
             value: (num_total > 0).then(|| num_right / num_total as f64),
             num_right: Some(num_right),
@@ -43,7 +47,7 @@ impl Figure {
 
     /// Part of the rows in which every better response has the strictly higher reward than every worse one.
     pub fn accuracy<'a>(
-        section: &'static str,
+        section: impl Into<Cow<'static, str>>,
         name: impl Into<String>,
         rows: impl IntoIterator<Item = &'a Scored>,
     ) -> Self {
@@ -58,13 +62,13 @@ impl Figure {
 
     /// A value that is no ratio of counts, such as a mean of accuracies.
     pub fn derived(
-        section: &'static str,
+        section: impl Into<Cow<'static, str>>,
         name: impl Into<String>,
         value: Option<f64>,
         num_total: u64,
     ) -> Self {
-        let (name, num_right) = (name.into(), None);
-        Self { section, name, value, num_right, num_total, num_ties: 0, interval: None }
+        let (section, name) = (section.into(), name.into());
+        Self { section, name, value, num_right: None, num_total, num_ties: 0, interval: None }
     }
 }
 

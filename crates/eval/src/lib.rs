@@ -5,7 +5,17 @@
 
 pub mod benchmark;
 pub mod benchmarks;
+pub mod evaluate;
+pub mod evaluation;
 pub mod figure;
+pub mod interval;
 pub mod item;
 pub mod judged;
+pub mod outputs;
+pub mod paired;
+pub mod probes;
 pub mod report;
+mod resample;
+pub mod rewards;
+pub mod rows;
+pub mod scoring;
