@@ -6,6 +6,7 @@
 mod bins;
 mod proportion;
 mod shown;
+mod temperature;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use self::bins::{
 };
 pub use self::proportion::{Interval, Proportion};
 pub use self::shown::Shown;
+pub use self::temperature::{Temperature, fitted_temperature};
 
 /// Name of the kind of pairs that have none, in [`accuracy_by_kind`].
 pub const WITHOUT_KIND: &str = "other";

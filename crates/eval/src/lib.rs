@@ -14,6 +14,7 @@ pub mod judged;
 pub mod outputs;
 pub mod paired;
 pub mod probes;
+pub mod published;
 pub mod report;
 mod resample;
 pub mod rewards;

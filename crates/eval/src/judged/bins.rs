@@ -119,14 +119,18 @@ pub fn margin_bins(pairs: &[Judged], num_bins: usize) -> Vec<MarginBin> {
 /// # Source
 /// C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks" (2017), equations 2 and 3.
 pub fn calibration(pairs: &[Judged]) -> Calibration {
+    calibration_of(finite(pairs).map(Judged::margin))
+}
+
+/// Calibration of finite margins.
+pub(super) fn calibration_of(margins: impl Iterator<Item = f64>) -> Calibration {
     let mut sums = [(0.0, 0.0, 0u64); CALIBRATION_BINS];
-    for pair in finite(pairs) {
-        let margin = pair.margin();
+    for margin in margins {
         let confidence = 1.0 / (1.0 + (-margin.abs()).exp());
         let place = (confidence - 0.5) * 2.0 * CALIBRATION_BINS as f64;
         let (confidences, right, total) = &mut sums[(place as usize).min(CALIBRATION_BINS - 1)];
         *confidences += confidence;
-        *right += if pair.is_right() {
+        *right += if margin > 0.0 {
             1.0
         } else if margin < 0.0 {
             0.0
