@@ -18,7 +18,9 @@ const LISTED_IDS: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum MismatchError {
     /// A line for a row that there is not.
-    #[error("the rewards have row {row}, but the benchmark has only rows 0 to {last}; they belong to other files")]
+    #[error(
+        "the rewards have row {row}, but the benchmark has only rows 0 to {last}; they belong to other files"
+    )]
     NoSuchRow {
         /// The line's row.
         row: usize,
@@ -32,7 +34,9 @@ pub enum MismatchError {
         row: usize,
     },
     /// A line with another name than the row's.
-    #[error("row {row} is `{found}` in the rewards and `{expected}` in the benchmark; the rewards belong to other files")]
+    #[error(
+        "row {row} is `{found}` in the rewards and `{expected}` in the benchmark; the rewards belong to other files"
+    )]
     Id {
         /// The row.
         row: usize,
@@ -42,7 +46,9 @@ pub enum MismatchError {
         expected: String,
     },
     /// A line with too few or too many scores.
-    #[error("row {row} (`{id}`) has {responses} responses, but {scores} in `{key}`; give one for each response")]
+    #[error(
+        "row {row} (`{id}`) has {responses} responses, but {scores} in `{key}`; give one for each response"
+    )]
     Count {
         /// The row.
         row: usize,
@@ -245,13 +251,21 @@ fn notes_on(
         let ids = if count == 1 { "id stands" } else { "ids stand" };
         note(
             false,
-            format!("{count} {ids} at several rows, which are counted one by one: {}{more}.", listed.join(", ")),
+            format!(
+                "{count} {ids} at several rows, which are counted one by one: {}{more}.",
+                listed.join(", ")
+            ),
         );
     }
     let not_finite =
         scored.iter().filter(|row| row.scores.iter().any(|score| !score.is_finite())).count();
     if not_finite > 0 {
-        note(true, format!("{not_finite} rows have a reward that is no finite number; it loses every comparison."));
+        note(
+            true,
+            format!(
+                "{not_finite} rows have a reward that is no finite number; it loses every comparison."
+            ),
+        );
     }
     notes
 }

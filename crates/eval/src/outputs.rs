@@ -87,9 +87,9 @@ pub fn shown(figure: &Figure) -> String {
 
 /// The interval in percent, such as `80.0–84.2`.
 pub fn shown_interval(figure: &Figure) -> String {
-    figure.interval.map_or_else(String::new, |(low, high)| {
-        format!("{:.1}–{:.1}", low * 100.0, high * 100.0)
-    })
+    figure
+        .interval
+        .map_or_else(String::new, |(low, high)| format!("{:.1}–{:.1}", low * 100.0, high * 100.0))
 }
 
 /// The result as Markdown.
@@ -100,7 +100,10 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         text.push_str(sentence);
         text.push('\n');
     };
-    line(&format!("{} of {} rows scored. Source of the metric: {}.", rows.scored, rows.found, benchmark.source));
+    line(&format!(
+        "{} of {} rows scored. Source of the metric: {}.",
+        rows.scored, rows.found, benchmark.source
+    ));
     for note in &evaluation.notes {
         line(&format!("\n{}{}", if note.is_warning { "**Warning:** " } else { "" }, note.text));
     }
@@ -138,7 +141,11 @@ pub fn markdown(evaluation: &Evaluation) -> String {
 }
 
 /// `MODEL.json` of `rewardbench`: accuracy and subsets.
-pub fn rewardbench_summary(evaluation: &Evaluation, scored: &[Scored], settings: &[(&str, String)]) -> String {
+pub fn rewardbench_summary(
+    evaluation: &Evaluation,
+    scored: &[Scored],
+    settings: &[(&str, String)],
+) -> String {
     let mut subsets = serde_json::Map::new();
     for figure in &evaluation.figures {
         if figure.num_right.is_some() {

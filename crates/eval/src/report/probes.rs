@@ -31,7 +31,7 @@ pub(super) fn tiles(probes: &Probes) -> Vec<Tile> {
             Some(Withheld { with_pictures, sighted, .. }) => {
                 let line = Line::of_share(name, with_pictures, "blind");
                 let own = hundredths(sighted.value());
-                let words = format!("{what}: {}; with its own {own}", detail(&line));
+                let words = format!("{what}: {}; with their own {own}", detail(&line));
                 Tile::new(name, hundredths(with_pictures.value()), words)
             }
             None => Tile::new(name, "–".to_owned(), "not measured, or no pictures".to_owned()),
@@ -39,7 +39,8 @@ pub(super) fn tiles(probes: &Probes) -> Vec<Tile> {
     }
     if let Some(confidence) = &probes.confidence {
         let error = format!("{:.1}", confidence.calibration.expected_error * 100.0);
-        tiles.push(Tile::new("Calibration error", error, after_temperature(confidence)));
+        let detail = format!("points, expected. {}", after_temperature(confidence));
+        tiles.push(Tile::new("Calibration error", error, detail));
     }
     tiles
 }
@@ -72,10 +73,8 @@ fn lines(probes: &Probes) -> Vec<Line> {
         Line::of_share("the model", &probes.accuracy, "first"),
         Line::of_share("the longer response", &probes.length_baseline, "blind"),
     ];
-    let withheld = [
-        ("without pictures", &probes.blind),
-        ("with pictures of another row", &probes.swapped),
-    ];
+    let withheld =
+        [("without pictures", &probes.blind), ("with pictures of another row", &probes.swapped)];
     for (name, withheld) in withheld {
         let Some(withheld) = withheld else { continue };
         lines.push(Line::of_share(&format!("{name}, all rows"), &withheld.all, "blind"));
