@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::evaluation::{BenchmarkFacts, Evaluation, FailedRow, Note, RowCounts};
-use crate::interval::with_intervals;
+use crate::interval::add_intervals;
 use crate::item::Scored;
 use crate::probes::Probes;
 use crate::rewards::{RewardLine, from_line};
@@ -11,6 +11,8 @@ use crate::rows::{BenchmarkRows, repeated_ids};
 
 /// What lengths count. Characters need no tokenizer, so that stored rewards give the same probes.
 const LENGTH_UNIT: &str = "characters";
+/// Seed of the intervals' draws.
+const INTERVAL_SEED: u64 = 0;
 /// Repeated ids that a note names.
 const LISTED_IDS: usize = 5;
 
@@ -103,6 +105,9 @@ pub fn evaluate(
         published: published_size(benchmark.published_sizes(), rows.len()),
         checked_reversed: about.checked_reversed,
     };
+    let items: Vec<&Scored> = scored.iter().collect();
+    let mut figures = benchmark.measure(&items);
+    add_intervals(&mut figures, &items, INTERVAL_SEED, |items| benchmark.measure(items));
     let mut notes = about.notes;
     notes.extend(notes_on(rows, &scored, &failed, counts));
     let evaluation = Evaluation {
@@ -114,8 +119,8 @@ pub fn evaluate(
         },
         model: about.model,
         rows: counts,
-        figures: with_intervals(benchmark, &scored),
-        probes: Probes::of(&scored, LENGTH_UNIT),
+        figures,
+        probes: (!scored.is_empty()).then(|| Probes::of(&scored, LENGTH_UNIT)),
         notes,
         failed,
         provenance: about.provenance,

@@ -9,11 +9,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::evaluation::Evaluation;
 use crate::figure::Figure;
-use crate::item::{Item, Scored};
+use crate::item::{Labels, Scored};
+use crate::judged::Shown;
+use crate::probes::{Probes, Share};
+use crate::rewards::{from_line, to_line};
 
 /// Everything of the result.
 pub const EVALUATION_FILE: &str = "evaluation.json";
@@ -23,6 +27,8 @@ pub const FIGURES_FILE: &str = "figures.csv";
 pub const MARKDOWN_FILE: &str = "report.md";
 /// The page.
 pub const REPORT_FILE: &str = "report.html";
+/// How the benchmark sorts every row, and what became of it.
+pub const ROWS_FILE: &str = "rows.jsonl";
 /// The rewards of every row.
 pub const REWARDS_FILE: &str = "rewards.jsonl";
 
@@ -125,7 +131,7 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     if let Some(probes) = &evaluation.probes {
         line("\n| Whether to trust it | |");
         line("|---|---:|");
-        for (name, value) in probes.summary() {
+        for (name, value) in summary(probes) {
             line(&format!("| {name} | {value} |"));
         }
     }
@@ -166,20 +172,102 @@ pub fn rewardbench_summary(
     serde_json::to_string_pretty(&object).expect("plain JSON") + "\n"
 }
 
-/// A line of `MODEL_outputs.jsonl` of `rewardbench`, for a row of one better and one worse response.
-pub fn rewardbench_line(item: &Item, scored: &Scored) -> Option<String> {
-    let &[(better, worse)] = scored.pairs().as_slice() else { return None };
-    let comparison = &item.comparison;
-    let text = |response: usize| crate::judged::text_of(&comparison.responses[response]);
+/// A line of `MODEL_outputs.jsonl` of `rewardbench`: a row of one better and one worse response.
+pub fn rewardbench_line(shown: &Shown, scored: &Scored) -> String {
+    let Shown { judged, prompt, chosen, rejected, .. } = shown;
+    let Labels { category, subset, .. } = &scored.labels;
     let object = json!({
-        "prompt": crate::judged::text_of(&comparison.prompt),
-        "results": u8::from(scored.is_right()),
-        "scores_chosen": scored.scores[better],
-        "scores_rejected": scored.scores[worse],
-        "text_chosen": text(better),
-        "text_rejected": text(worse),
+        "prompt": prompt,
+        "results": u8::from(judged.is_right()),
+        "scores_chosen": judged.chosen_reward,
+        "scores_rejected": judged.rejected_reward,
+        "text_chosen": chosen,
+        "text_rejected": rejected,
         "id": scored.id,
-        "subset": if scored.labels.subset.is_empty() { &scored.labels.category } else { &scored.labels.subset },
+        "subset": if subset.is_empty() { category } else { subset },
     });
-    Some(serde_json::to_string(&object).expect("plain JSON") + "\n")
+    serde_json::to_string(&object).expect("plain JSON") + "\n"
+}
+
+/// Names and values of the probes, for tables.
+pub fn summary(probes: &Probes) -> Vec<(String, String)> {
+    let share = |share: &Share| match share.value() {
+        Some(value) => format!("{:.2} % ({}/{})", value * 100.0, share.num_right, share.num_total),
+        None => "–".to_owned(),
+    };
+    let mut rows = vec![
+        ("Pairs ranked right".to_owned(), share(&probes.accuracy)),
+        (
+            format!("Longer answer ({}) always better", probes.length_unit),
+            share(&probes.length_baseline),
+        ),
+    ];
+    for (name, withheld) in
+        [("Without pictures", probes.blind), ("Another row's pictures", probes.swapped)]
+    {
+        if let Some(withheld) = withheld {
+            rows.push((name.to_owned(), share(&withheld.with_pictures)));
+            rows.push(("The same rows with their pictures".to_owned(), share(&withheld.sighted)));
+        }
+    }
+    if let Some(confidence) = &probes.confidence {
+        let error = confidence.calibration.expected_error * 100.0;
+        rows.push(("Expected calibration error".to_owned(), format!("{error:.1} points")));
+        if let Some(temperature) = confidence.temperature {
+            rows.push(("Best temperature".to_owned(), format!("{:.3}", temperature.value)));
+        }
+    }
+    rows
+}
+
+/// A row with its labels and rewards, as a line of `rows.jsonl`.
+#[derive(Serialize, Deserialize)]
+struct RowLine {
+    row: usize,
+    id: String,
+    category: String,
+    subset: String,
+    group: String,
+    ranks: Vec<u32>,
+    lengths: Vec<usize>,
+    scores: Vec<Option<f32>>,
+    is_right: bool,
+}
+
+/// A line of `rows.jsonl`.
+pub fn row_line(scored: &Scored) -> String {
+    let Labels { category, subset, group } = scored.labels.clone();
+    let line = RowLine {
+        row: scored.row,
+        id: scored.id.clone(),
+        category,
+        subset,
+        group,
+        ranks: scored.ranks.clone(),
+        lengths: scored.lengths.clone(),
+        scores: to_line(&scored.scores),
+        is_right: scored.is_right(),
+    };
+    serde_json::to_string(&line).expect("plain JSON") + "\n"
+}
+
+/// The rows of a `rows.jsonl`.
+///
+/// # Errors
+/// A line of another form.
+pub fn read_rows(text: &str) -> serde_json::Result<Vec<Scored>> {
+    let read = |line: &str| {
+        let line: RowLine = serde_json::from_str(line)?;
+        let RowLine { category, subset, group, .. } = line;
+        Ok(Scored {
+            row: line.row,
+            id: line.id,
+            labels: Labels { category, subset, group },
+            ranks: line.ranks,
+            lengths: line.lengths,
+            scores: from_line(&line.scores),
+            ..Scored::default()
+        })
+    };
+    text.lines().map(read).collect()
 }
