@@ -111,7 +111,7 @@ fn write_line(page: &mut Markup, of_line: &Line) {
         page.element("td", &[("class", &"bar")], |page| write_bar(page, of_line));
         let number: &str = "number";
         page.leaf("td", &[("class", &number)], of_line.over());
-        let interval = of_line.interval.map_or("–".to_owned(), |interval| ends(interval));
+        let interval = of_line.interval.map_or("–".to_owned(), ends);
         page.leaf("td", &[("class", &number), ("data-label", &"95 %: ")], interval);
         page.leaf("td", &[("class", &number), ("data-label", &"ties: ")], count(of_line.num_ties));
     });

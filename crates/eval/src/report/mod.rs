@@ -16,8 +16,6 @@ use self::figures::{Line, detail, hundredths};
 use crate::evaluation::{Evaluation, FailedRow, Note, RowCounts};
 use crate::judged::Shown;
 
-/// Name of the page in the folder of an evaluation.
-pub const REPORT_FILE: &str = "report.html";
 /// Most rows without rewards that the page lists; `evaluation.json` has all of them.
 const MAX_FAILED: usize = 100;
 

@@ -13,16 +13,17 @@ use crate::probes::{Confidence, Probes, Withheld};
 /// The figures to see at once.
 pub(super) fn tiles(probes: &Probes) -> Vec<Tile> {
     let longer = &probes.length_baseline;
-    let mut longer_detail = format!(
+    let counts = format!(
         "the longer response wins: right in {} of {} pairs",
         count(longer.num_right),
         count(longer.num_total)
     );
-    if longer.num_ties > 0 {
-        longer_detail += &format!(", a coin for {} of one length", count(longer.num_ties));
-    }
+    let ties = match longer.num_ties {
+        0 => String::new(),
+        ties => format!(", a coin for {} of one length", count(ties)),
+    };
     let length = hundredths(probes.length_baseline_with_coin);
-    let mut tiles = vec![Tile::new("Length baseline", length, longer_detail)];
+    let mut tiles = vec![Tile::new("Length baseline", length, counts + &ties)];
     for (name, what, withheld) in [
         ("Without pictures", "pictures removed", &probes.blind),
         ("Other pictures", "pictures of another row", &probes.swapped),
