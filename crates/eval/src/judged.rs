@@ -17,7 +17,7 @@ pub use self::bins::{
     histogram, length_relation, margin_bins,
 };
 pub use self::proportion::{Interval, Proportion};
-pub use self::shown::Shown;
+pub use self::shown::{Shown, text_of};
 pub use self::temperature::{Temperature, fitted_temperature};
 
 /// Name of the kind of pairs that have none, in [`accuracy_by_kind`].

@@ -18,6 +18,7 @@ pub mod paired;
 pub mod probes;
 pub mod published;
 pub mod ranking;
+pub mod report;
 mod resample;
 pub mod rewards;
 pub mod rows;

@@ -57,8 +57,8 @@ fn pictures<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<Arc<ImageSou
         .collect()
 }
 
-/// The texts of messages as people read them; roles only where there are several messages.
-fn text_of(messages: &[Message]) -> String {
+/// Texts of messages as people read them; roles only where there are several messages.
+pub fn text_of(messages: &[Message]) -> String {
     let of_one = |message: &Message| -> String {
         message
             .content

@@ -1,9 +1,10 @@
 //! Curves of the training: figures of each step against the step, those of the held-out pairs beside them.
 
-use super::axis::{Axis, extent, inner_extent};
-use super::chart::{Caption, Plane, figure};
-use super::markup::Markup;
-use super::number::{count, short};
+use page::Markup;
+use page::axis::{Axis, extent, inner_extent};
+use page::chart::{Caption, Plane, figure, thinned};
+use page::number::{count, percent, short};
+
 use crate::metrics::{EvaluationMetrics, StepMetrics, TrainMetrics};
 
 /// Most points of a drawn line: two for each unit of a chart's width would not show.
@@ -187,7 +188,7 @@ impl Curve {
     }
 
     fn number(&self, number: f64) -> String {
-        if self.is_percent { super::number::percent(number) } else { short(number) }
+        if self.is_percent { percent(number) } else { short(number) }
     }
 
     fn description(&self, train: &[(f64, f64)], held_out: &[(f64, f64)]) -> String {
@@ -228,14 +229,6 @@ fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// At most `most` of the points, evenly, the first and the last among them.
-pub(super) fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
-    if points.len() <= most {
-        return points.to_vec();
-    }
-    (0..most).map(|place| points[place * (points.len() - 1) / (most - 1)]).collect()
-}
-
 /// Fewer points that still show every spike: lowest and highest of each run of neighbors, in their order.
 fn with_spikes(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
@@ -271,12 +264,10 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_both_ends_and_every_spike() {
+    fn fewer_points_keep_every_spike() {
         let mut points: Vec<_> = (0..5000).map(|i| (f64::from(i), 0.0)).collect();
         points[1234].1 = 9.0;
         points[4321].1 = -9.0;
-        let thin = thinned(&points, 100);
-        assert_eq!((thin.len(), thin[0], thin[99]), (100, points[0], points[4999]));
         let drawn = with_spikes(&points);
         assert!(drawn.len() <= MAX_POINTS);
         assert!(drawn.contains(&points[1234]) && drawn.contains(&points[4321]));

@@ -1,20 +1,14 @@
 //! The figures to read first: held-out accuracy beside chance and the baselines, and what the run cost.
 
-use super::ReportInput;
-use super::markup::Markup;
-use super::number::{count, percent, short};
-use crate::metrics::{StepMetrics, TrainMetrics};
 use eval::judged::{
     Judged, Proportion, calibration, length_baseline, margin_mean, pairwise_accuracy,
 };
+use page::Markup;
+use page::number::{count, percent, short};
+use page::parts::Tile;
 
-/// One figure with its name and what belongs to it.
-struct Tile {
-    class: &'static str,
-    name: &'static str,
-    figure: String,
-    detail: String,
-}
+use super::ReportInput;
+use crate::metrics::{StepMetrics, TrainMetrics};
 
 /// Writes the row of figures.
 pub(super) fn write(page: &mut Markup, input: &ReportInput) {
@@ -30,21 +24,7 @@ pub(super) fn write(page: &mut Markup, input: &ReportInput) {
         }
     }
     tiles.extend(cost_tiles(&input.history));
-    page.element("dl", &[("class", &"tiles")], |page| {
-        for tile in tiles {
-            page.element("div", &[("class", &tile.class)], |page| {
-                page.leaf("dt", &[], tile.name);
-                page.leaf("dd", &[("class", &"figure")], &tile.figure);
-                page.leaf("dd", &[], &tile.detail);
-            });
-        }
-    });
-}
-
-impl Tile {
-    fn new(name: &'static str, figure: String, detail: String) -> Self {
-        Self { class: "", name, figure, detail }
-    }
+    page::parts::tiles(page, &tiles);
 }
 
 fn accuracy_tile(held_out: &[Judged]) -> Tile {
@@ -64,7 +44,7 @@ fn accuracy_tile(held_out: &[Judged]) -> Tile {
         facts.push(format!("{} comparisons", count(accuracy.num_comparisons)));
     }
     facts.extend(counted_as_wrong(&accuracy));
-    Tile { class: "main", ..Tile::new(name, percent(fraction), facts.join("; ")) }
+    Tile::main(name, percent(fraction), facts.join("; "))
 }
 
 fn length_tile(longer: &Proportion) -> Tile {

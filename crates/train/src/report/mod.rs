@@ -2,29 +2,21 @@
 //!
 //! It only shows: every figure comes from the metrics or from `eval::judged`. Texts of data sets are escaped wherever they appear.
 
-mod axis;
-mod chart;
 mod curves;
 mod headline;
-mod held_out;
-mod markup;
-mod mistakes;
-mod number;
-mod thumbnail;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use self::markup::Markup;
-use crate::metrics::StepMetrics;
 use eval::judged::{Judged, Shown};
+use eval::report::{charts, mistakes};
+use page::document::document;
+use page::{Markup, number, parts};
+
+use crate::metrics::StepMetrics;
 
 /// Name of the report in a run folder.
 pub const REPORT_FILE: &str = "report.html";
-
-/// Keeps a browser from loading anything, whatever a text of the data may say.
-const CONTENT_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// Everything that a report shows.
 #[derive(Debug, Clone, Default)]
@@ -58,63 +50,36 @@ pub struct ReportInput {
 /// # Errors
 /// Whatever the operating system says.
 pub fn write(path: &Path, input: &ReportInput) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let written = File::create(&unfinished)
-        .and_then(|mut file| file.write_all(render(input).as_bytes()))
-        .and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // The first error is the one to tell; whether the rest can be removed changes nothing.
-        drop(fs::remove_file(&unfinished));
-    }
-    written
+    page::document::write(path, &render(input))
 }
 
 /// The report as text.
 pub fn render(input: &ReportInput) -> String {
-    let mut page = Markup::default();
-    page.element("html", &[("lang", &"en")], |page| {
-        page.element("head", &[], |page| {
-            page.void("meta", &[("charset", &"utf-8")]);
-            page.void(
-                "meta",
-                &[("http-equiv", &"Content-Security-Policy"), ("content", &CONTENT_POLICY)],
-            );
-            let viewport = "width=device-width, initial-scale=1";
-            page.void("meta", &[("name", &"viewport"), ("content", &viewport)]);
-            page.void("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
-            page.leaf("title", &[], &input.title);
-            page.style(include_str!("style.css"));
-        });
-        page.element("body", &[], |page| {
-            heading(page, input);
-            headline::write(page, input);
-            curves::write(page, &input.history);
-            held_out::write(page, &input.held_out, &input.image_blind);
-            mistakes::write(page, &input.held_out, &input.mistakes);
-            skipped(page, &input.skipped);
-            provenance(page, input);
-        });
-    });
-    page.into_document()
+    document(&input.title, |page| {
+        parts::heading(page, &input.title, &input.names, &input.notes);
+        headline::write(page, input);
+        curves::write(page, &input.history);
+        held_out(page, &input.held_out, &input.image_blind);
+        let reason = if input.held_out.is_empty() { "No pair was judged." } else { "None." };
+        mistakes::write(page, &input.mistakes, reason);
+        skipped(page, &input.skipped);
+        provenance(page, input);
+    })
 }
 
-fn heading(page: &mut Markup, input: &ReportInput) {
-    page.element("header", &[], |page| {
-        page.leaf("h1", &[], &input.title);
-        page.element("p", &[("class", &"names")], |page| {
-            for (label, name) in &input.names {
-                page.element("span", &[], |page| {
-                    page.text(format!("{label} "));
-                    page.leaf("b", &[], name);
-                });
-                page.text(" ");
-            }
-        });
-        for note in &input.notes {
-            page.leaf("p", &[("class", &"remark")], note);
+/// Writes the charts of the held-out pairs, or that there is nothing to draw. `image_blind` are the same pairs judged without
+/// their pictures, or nothing.
+fn held_out(page: &mut Markup, pairs: &[Judged], image_blind: &[Judged]) {
+    page.element("section", &[], |page| {
+        page.leaf("h2", &[], "Held-out pairs");
+        if pairs.is_empty() {
+            let nothing = "No held-out pair was judged, so nothing is known beyond training.";
+            page.leaf("p", &[], nothing);
+            return;
         }
+        page.element("div", &[("class", &"charts")], |page| {
+            charts::of_pairs(page, pairs, image_blind, "tokens");
+        });
     });
 }
 
@@ -143,14 +108,7 @@ fn skipped(page: &mut Markup, reasons: &[(String, u64)]) {
 fn provenance(page: &mut Markup, input: &ReportInput) {
     page.element("section", &[], |page| {
         page.leaf("h2", &[], "How it was made");
-        page.element("table", &[], |page| {
-            for (name, version) in &input.versions {
-                page.element("tr", &[], |page| {
-                    page.leaf("th", &[], name);
-                    page.leaf("td", &[], version);
-                });
-            }
-        });
+        parts::facts(page, &input.versions);
         if !input.recipe.is_empty() {
             page.element("details", &[("open", &"")], |page| {
                 page.leaf("summary", &[], "Recipe, with every default");

@@ -19,22 +19,22 @@ const ENLARGEMENT: usize = 2;
 
 /// Picture that a page can hold.
 #[derive(Debug)]
-pub(super) struct Thumbnail {
+pub struct Thumbnail {
     /// `data:` URL of a PNG file.
-    pub(super) url: String,
+    pub url: String,
     /// Columns that it is shown with.
-    pub(super) width: usize,
+    pub width: usize,
     /// Rows that it is shown with.
-    pub(super) height: usize,
+    pub height: usize,
     /// Whether it is shown larger than it is.
-    pub(super) is_tiny: bool,
+    pub is_tiny: bool,
 }
 
 /// Makes a small picture of a source.
 ///
 /// # Errors
 /// Why it cannot be read, in words. A report does without a picture rather than not being written.
-pub(super) fn data_url(source: &ImageSource) -> Result<Thumbnail, String> {
+pub fn data_url(source: &ImageSource) -> Result<Thumbnail, String> {
     let picture = read(source, DEFAULT_MAX_DECODED_PIXELS).map_err(|error| error.to_string())?;
     let longest = picture.width.max(picture.height);
     let small = if longest > MAX_SIDE {

@@ -1,26 +1,23 @@
 //! The surest mistakes: pairs that the model has the wrong way round by the largest margin, with their pictures.
+//!
+//! Which pairs these are, and what stands in them, was decided before.
 
-use std::sync::Arc;
+use page::Markup;
+use page::number::short;
+use page::parts::{clipped, picture};
 
-use prompt::ImageSource;
-
-use super::held_out::clipped;
-use super::markup::Markup;
-use super::number::short;
-use super::thumbnail::data_url;
-use eval::judged::{Judged, Shown};
+use crate::judged::Shown;
 
 /// Most pictures shown of one pair.
 const MAX_PICTURES: usize = 4;
 /// Most characters shown of a text.
 const MAX_CHARS: usize = 1200;
 
-/// Writes the surest mistakes, or that there are none.
-pub(super) fn write(page: &mut Markup, pairs: &[Judged], mistakes: &[Shown]) {
+/// Writes the surest mistakes, or the reason why there are none.
+pub fn write(page: &mut Markup, mistakes: &[Shown], reason: &str) {
     page.element("section", &[], |page| {
         page.leaf("h2", &[], "Surest mistakes");
         if mistakes.is_empty() {
-            let reason = if pairs.is_empty() { "No pair was judged." } else { "None." };
             page.leaf("p", &[], reason);
             return;
         }
@@ -46,7 +43,7 @@ fn write_pair(page: &mut Markup, pair: &Shown) {
             page.text(format!(" · margin {}", short(judged.margin())));
         });
         for image in pair.images.iter().take(MAX_PICTURES) {
-            write_picture(page, image);
+            picture(page, image);
         }
         if pair.images.len() > MAX_PICTURES {
             let more = pair.images.len() - MAX_PICTURES;
@@ -66,25 +63,4 @@ fn answer(page: &mut Markup, side: &str, text: &str, reward: f32) {
         page.leaf("span", &[], format!(" {}", short(f64::from(reward))));
     });
     page.leaf("dd", &[("dir", &"auto")], clipped(text, MAX_CHARS));
-}
-
-fn write_picture(page: &mut Markup, image: &Arc<ImageSource>) {
-    match data_url(image) {
-        Ok(thumbnail) => {
-            let class = if thumbnail.is_tiny { "tiny" } else { "" };
-            page.void(
-                "img",
-                &[
-                    ("src", &thumbnail.url),
-                    ("alt", &image.name()),
-                    ("width", &thumbnail.width),
-                    ("height", &thumbnail.height),
-                    ("class", &class),
-                ],
-            );
-        }
-        Err(reason) => {
-            page.leaf("p", &[("class", &"note")], format!("Picture not shown: {reason}"));
-        }
-    }
 }

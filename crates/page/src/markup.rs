@@ -5,17 +5,17 @@
 use std::fmt::{Display, Write};
 
 /// Attributes of an element: names, which are the program's own, and values, which may be anybody's.
-pub(super) type Attributes<'a> = &'a [(&'a str, &'a dyn Display)];
+pub type Attributes<'a> = &'a [(&'a str, &'a dyn Display)];
 
 /// Page, or a part of one, that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Markup {
+pub struct Markup {
     text: String,
 }
 
 impl Markup {
     /// An element with whatever `inside` writes.
-    pub(super) fn element(
+    pub fn element(
         &mut self,
         tag: &str,
         attributes: Attributes<'_>,
@@ -28,28 +28,28 @@ impl Markup {
     }
 
     /// An element with text only.
-    pub(super) fn leaf(&mut self, tag: &str, attributes: Attributes<'_>, text: impl Display) {
+    pub fn leaf(&mut self, tag: &str, attributes: Attributes<'_>, text: impl Display) {
         self.element(tag, attributes, |page| page.text(text));
     }
 
     /// An element without content.
-    pub(super) fn void(&mut self, tag: &str, attributes: Attributes<'_>) {
+    pub fn void(&mut self, tag: &str, attributes: Attributes<'_>) {
         self.open(tag, attributes);
         self.text.push_str("/>");
     }
 
     /// Text, escaped.
-    pub(super) fn text(&mut self, text: impl Display) {
+    pub fn text(&mut self, text: impl Display) {
         push_escaped(&mut self.text, &text.to_string());
     }
 
     /// A style sheet of the program's own, which must not be escaped.
-    pub(super) fn style(&mut self, sheet: &'static str) {
+    pub(crate) fn style(&mut self, sheet: &'static str) {
         write!(self.text, "<style>{sheet}</style>").expect("a String takes any text");
     }
 
     /// The page behind its document type.
-    pub(super) fn into_document(self) -> String {
+    pub(crate) fn into_document(self) -> String {
         format!("<!DOCTYPE html>\n{}\n", self.text)
     }
 

@@ -1,7 +1,7 @@
-//! Numbers as people read them. Figures for machines stand in `metrics.jsonl` and are never shortened.
+//! Numbers as people read them. Figures for machines stand in files beside the pages and are never shortened.
 
 /// A count with commas between thousands.
-pub(super) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -14,12 +14,12 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A fraction as a percentage with one decimal.
-pub(super) fn percent(fraction: f64) -> String {
+pub fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
 }
 
 /// A number with about three significant digits.
-pub(super) fn short(number: f64) -> String {
+pub fn short(number: f64) -> String {
     let size = number.abs();
     if !number.is_finite() {
         number.to_string()
@@ -40,7 +40,7 @@ pub(super) fn short(number: f64) -> String {
 }
 
 /// A number with all decimals that a step of an axis needs.
-pub(super) fn on_axis(number: f64, step: f64) -> String {
+pub fn on_axis(number: f64, step: f64) -> String {
     let exponent = step.log10().floor();
     if number.abs() < step / 2.0 {
         "0".to_owned()

@@ -2,11 +2,11 @@
 //!
 //! An axis knows no pixels beyond the two ends it is drawn between.
 
-use super::number;
+use crate::number;
 
 /// How the numbers of an axis are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub enum Unit {
     /// As they are.
     Plain,
     /// As percentages.
@@ -15,20 +15,20 @@ pub(super) enum Unit {
 
 /// Range of numbers with its round numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub struct Axis {
     /// Smallest number shown.
-    pub(super) low: f64,
+    pub low: f64,
     /// Largest number shown.
-    pub(super) high: f64,
+    pub high: f64,
     /// Name and unit.
-    pub(super) label: String,
+    pub label: String,
     step: f64,
     unit: Unit,
 }
 
 impl Axis {
     /// An axis over `low..=high`, extended to round numbers, with about `num_ticks` of them.
-    pub(super) fn round(label: &str, (low, high): (f64, f64), num_ticks: usize) -> Self {
+    pub fn round(label: &str, (low, high): (f64, f64), num_ticks: usize) -> Self {
         let (low, high) = opened(low, high);
         let step = round_step((high - low) / num_ticks as f64);
         let axis = Self::exact(label, (low, high), num_ticks);
@@ -38,24 +38,26 @@ impl Axis {
     }
 
     /// An axis over exactly `low..=high`.
-    pub(super) fn exact(label: &str, (low, high): (f64, f64), num_ticks: usize) -> Self {
+    pub fn exact(label: &str, (low, high): (f64, f64), num_ticks: usize) -> Self {
         let (low, high) = opened(low, high);
         let step = round_step((high - low) / num_ticks as f64);
         Self { low, high, label: label.to_owned(), step, unit: Unit::Plain }
     }
 
     /// The same axis for whole numbers: no tick lies between two of them.
-    pub(super) fn whole(self) -> Self {
+    #[must_use]
+    pub fn whole(self) -> Self {
         Self { step: self.step.max(1.0), ..self }
     }
 
     /// The same axis with numbers written as percentages.
-    pub(super) fn percent(self) -> Self {
+    #[must_use]
+    pub fn percent(self) -> Self {
         Self { unit: Unit::Percent, ..self }
     }
 
     /// Round numbers on the axis with their labels.
-    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+    pub fn ticks(&self) -> Vec<(f64, String)> {
         let first = (self.low / self.step - 1e-9).ceil() as i64;
         let last = (self.high / self.step + 1e-9).floor() as i64;
         (first..=last)
@@ -71,18 +73,18 @@ impl Axis {
     }
 
     /// Distance between two round numbers.
-    pub(super) fn step(&self) -> f64 {
+    pub fn step(&self) -> f64 {
         self.step
     }
 
     /// Where a number lies from 0 (low) to 1 (high). A number beyond an end lies on it.
-    pub(super) fn place(&self, number: f64) -> f64 {
+    pub fn place(&self, number: f64) -> f64 {
         ((number - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 }
 
 /// Smallest and largest of the finite numbers.
-pub(super) fn extent(numbers: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+pub fn extent(numbers: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     numbers.into_iter().filter(|number| number.is_finite()).fold(None, |extent, number| {
         let (low, high) = extent.unwrap_or((number, number));
         Some((low.min(number), high.max(number)))
@@ -90,10 +92,7 @@ pub(super) fn extent(numbers: impl IntoIterator<Item = f64>) -> Option<(f64, f64
 }
 
 /// Range of the finite numbers without the given part of them at either end.
-pub(super) fn inner_extent(
-    numbers: impl IntoIterator<Item = f64>,
-    part: f64,
-) -> Option<(f64, f64)> {
+pub fn inner_extent(numbers: impl IntoIterator<Item = f64>, part: f64) -> Option<(f64, f64)> {
     let mut sorted: Vec<f64> = numbers.into_iter().filter(|number| number.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let cut = (sorted.len() as f64 * part) as usize;

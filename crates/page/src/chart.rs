@@ -4,13 +4,13 @@
 
 use std::fmt::Display;
 
-use super::axis::Axis;
-use super::markup::Markup;
+use crate::axis::Axis;
+use crate::markup::Markup;
 
 /// Width of a chart. About its width in pixels on a wide screen, so that its text has the size of the page's.
-pub(super) const WIDTH: f64 = 420.0;
+pub const WIDTH: f64 = 420.0;
 /// Height of a chart.
-pub(super) const HEIGHT: f64 = 252.0;
+pub const HEIGHT: f64 = 252.0;
 const LEFT: f64 = 54.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
@@ -18,17 +18,17 @@ const BOTTOM: f64 = 42.0;
 
 /// What a chart says beside its drawing.
 #[derive(Debug, Default)]
-pub(super) struct Caption<'a> {
+pub struct Caption<'a> {
     /// What is shown.
-    pub(super) title: &'a str,
+    pub title: &'a str,
     /// Style class and name of each thing that is drawn.
-    pub(super) legend: &'a [(&'a str, &'a str)],
+    pub legend: &'a [(&'a str, &'a str)],
     /// How it was made and how to read it.
-    pub(super) note: &'a str,
+    pub note: &'a str,
 }
 
 /// A figure around whatever `inside` draws.
-pub(super) fn figure(page: &mut Markup, caption: &Caption<'_>, inside: impl FnOnce(&mut Markup)) {
+pub fn figure(page: &mut Markup, caption: &Caption<'_>, inside: impl FnOnce(&mut Markup)) {
     page.element("figure", &[], |page| {
         page.element("figcaption", &[], |page| {
             page.leaf("h3", &[], caption.title);
@@ -52,21 +52,16 @@ pub(super) fn figure(page: &mut Markup, caption: &Caption<'_>, inside: impl FnOn
 
 /// Two axes and the plane between them.
 #[derive(Debug)]
-pub(super) struct Plane {
+pub struct Plane {
     /// Axis to the right.
-    pub(super) x: Axis,
+    pub x: Axis,
     /// Axis upwards.
-    pub(super) y: Axis,
+    pub y: Axis,
 }
 
 impl Plane {
     /// Draws grid, axes and labels, and whatever `inside` draws on them. `description` is for those who do not see it.
-    pub(super) fn draw(
-        &self,
-        page: &mut Markup,
-        description: &str,
-        inside: impl FnOnce(&mut Markup),
-    ) {
+    pub fn draw(&self, page: &mut Markup, description: &str, inside: impl FnOnce(&mut Markup)) {
         drawing(page, HEIGHT, description, |page| {
             for (number, label) in self.y.ticks() {
                 let y = self.y_of(number);
@@ -89,17 +84,17 @@ impl Plane {
     }
 
     /// Horizontal place of a number.
-    pub(super) fn x_of(&self, number: f64) -> f64 {
+    pub fn x_of(&self, number: f64) -> f64 {
         LEFT + self.x.place(number) * (WIDTH - LEFT - RIGHT)
     }
 
     /// Vertical place of a number.
-    pub(super) fn y_of(&self, number: f64) -> f64 {
+    pub fn y_of(&self, number: f64) -> f64 {
         HEIGHT - BOTTOM - self.y.place(number) * (HEIGHT - TOP - BOTTOM)
     }
 
     /// A line through points, which are numbers of the two axes.
-    pub(super) fn polyline(&self, page: &mut Markup, class: &str, points: &[(f64, f64)]) {
+    pub fn polyline(&self, page: &mut Markup, class: &str, points: &[(f64, f64)]) {
         let places: Vec<String> = points
             .iter()
             .map(|&(x, y)| format!("{},{}", units(self.x_of(x)), units(self.y_of(y))))
@@ -108,12 +103,12 @@ impl Plane {
     }
 
     /// A straight line between two points that nothing is read from, such as chance.
-    pub(super) fn reference(&self, page: &mut Markup, from: (f64, f64), to: (f64, f64)) {
+    pub fn reference(&self, page: &mut Markup, from: (f64, f64), to: (f64, f64)) {
         self.polyline(page, "reference", &[from, to]);
     }
 
     /// A dot with a text that shows when it is pointed at.
-    pub(super) fn dot(
+    pub fn dot(
         &self,
         page: &mut Markup,
         class: &str,
@@ -130,7 +125,7 @@ impl Plane {
     }
 
     /// A rectangle between two corners, which are numbers of the two axes, with a text that shows when it is pointed at.
-    pub(super) fn bar(
+    pub fn bar(
         &self,
         page: &mut Markup,
         class: &str,
@@ -145,7 +140,7 @@ impl Plane {
 }
 
 /// A drawing as wide as every chart.
-pub(super) fn drawing(
+pub fn drawing(
     page: &mut Markup,
     height: f64,
     description: &str,
@@ -157,8 +152,22 @@ pub(super) fn drawing(
     page.element("svg", &attributes, inside);
 }
 
+/// A small drawing for a cell of a table: 100 units wide and as high as `inside` is told, stretched to the cell.
+pub fn strip(page: &mut Markup, description: &str, inside: impl FnOnce(&mut Markup, f64)) {
+    const STRIP_HEIGHT: f64 = 10.0;
+    let view_box = format!("0 0 100 {}", units(STRIP_HEIGHT));
+    let attributes: [(&str, &dyn Display); 5] = [
+        ("class", &"strip"),
+        ("viewBox", &view_box),
+        ("preserveAspectRatio", &"none"),
+        ("role", &"img"),
+        ("aria-label", &description),
+    ];
+    page.element("svg", &attributes, |page| inside(page, STRIP_HEIGHT));
+}
+
 /// A rectangle with its upper left corner and size in units of the drawing.
-pub(super) fn bar(
+pub fn bar(
     page: &mut Markup,
     class: &str,
     corner: (f64, f64),
@@ -179,7 +188,7 @@ pub(super) fn bar(
 }
 
 /// A straight line in units of the drawing.
-pub(super) fn line(page: &mut Markup, class: &str, from: (f64, f64), to: (f64, f64)) {
+pub fn line(page: &mut Markup, class: &str, from: (f64, f64), to: (f64, f64)) {
     page.void(
         "line",
         &[
@@ -193,13 +202,43 @@ pub(super) fn line(page: &mut Markup, class: &str, from: (f64, f64), to: (f64, f
 }
 
 /// A text at a place in units of the drawing.
-pub(super) fn text(page: &mut Markup, class: &str, place: (f64, f64), text: impl Display) {
+pub fn text(page: &mut Markup, class: &str, place: (f64, f64), text: impl Display) {
     let (x, y) = (units(place.0), units(place.1));
     page.leaf("text", &[("class", &class), ("x", &x), ("y", &y)], text);
+}
+
+/// At most `most` of the points, evenly, the first and the last among them.
+pub fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    if points.len() <= most {
+        return points.to_vec();
+    }
+    (0..most).map(|place| points[place * (points.len() - 1) / (most - 1)]).collect()
 }
 
 /// A length with the decimals that can be seen.
 fn units(length: f64) -> String {
     let text = format!("{length:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_both_ends() {
+        let points: Vec<_> = (0..5000).map(|i| (f64::from(i), 0.0)).collect();
+        let thin = thinned(&points, 100);
+        assert_eq!((thin.len(), thin[0], thin[99]), (100, points[0], points[4999]));
+        assert_eq!(thinned(&points[..3], 3), points[..3]);
+    }
+
+    #[test]
+    fn what_lies_beyond_an_axis_is_drawn_at_its_edge() {
+        let plane =
+            Plane { x: Axis::exact("x", (0.0, 1.0), 4), y: Axis::exact("y", (0.0, 1.0), 4) };
+        assert!((plane.x_of(9.0) - plane.x_of(1.0)).abs() < 1e-12);
+        assert!((plane.y_of(-9.0) - plane.y_of(0.0)).abs() < 1e-12);
+        assert!(plane.y_of(1.0) < plane.y_of(0.0), "upwards is up");
+    }
 }

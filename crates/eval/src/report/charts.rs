@@ -1,12 +1,16 @@
-//! Charts of the held-out pairs: rewards, calibration, margins, lengths, kinds of question.
+//! Charts of judged pairs: rewards, calibration, margins, lengths, kinds of question.
+//!
+//! They draw bins and counts that were computed elsewhere. Pairs with a reward that is not finite are in none of them.
 
-use super::axis::{Axis, extent, inner_extent};
-use super::chart::{Caption, Plane, WIDTH, bar, drawing, figure, line, text};
-use super::curves::thinned;
-use super::markup::Markup;
-use super::number::{count, percent, short};
-use eval::judged::{
-    Judged, Proportion, accuracy_by_kind, calibration, histogram, length_relation, margin_bins,
+use page::Markup;
+use page::axis::{Axis, extent, inner_extent};
+use page::chart::{Caption, Plane, WIDTH, bar, drawing, figure, line, text, thinned};
+use page::number::{count, percent, short};
+use page::parts::clipped;
+
+use crate::judged::{
+    Calibration, Histogram, Judged, LengthRelation, MarginBin, Proportion, accuracy_by_kind,
+    calibration, histogram, length_relation, margin_bins,
 };
 
 /// Most bins of a histogram; a bin is a round number wide.
@@ -22,37 +26,41 @@ const OUTLIERS: f64 = 0.005;
 /// Most kinds that get a bar.
 const MAX_KINDS: usize = 40;
 
-/// Writes all charts, or that there is nothing to draw. `image_blind` are the same pairs judged without their pictures, or nothing.
-pub(super) fn write(page: &mut Markup, pairs: &[Judged], image_blind: &[Judged]) {
-    page.element("section", &[], |page| {
-        page.leaf("h2", &[], "Held-out pairs");
-        if pairs.is_empty() {
-            page.leaf(
-                "p",
-                &[],
-                "No held-out pair was judged, so nothing is known beyond training.",
-            );
-            return;
-        }
-        page.element("div", &[("class", &"charts")], |page| {
-            kinds(page, pairs, image_blind);
-            if pairs.iter().any(Judged::is_finite) {
-                rewards(page, pairs);
-                calibration_curve(page, pairs);
-                accuracy_by_margin(page, pairs);
-                margin_by_length(page, pairs);
-            }
-        });
-    });
+/// Draws everything that there is to draw of pairs. `image_blind` are the same pairs judged without their pictures, or nothing;
+/// `length_unit` is what the lengths of the pairs count.
+pub fn of_pairs(page: &mut Markup, pairs: &[Judged], image_blind: &[Judged], length_unit: &str) {
+    kinds(page, &accuracy_by_kind(pairs), &accuracy_by_kind(image_blind));
+    if let Some((chosen, rejected)) = reward_histograms(pairs) {
+        rewards(page, &chosen, &rejected);
+        calibration_curve(page, &calibration(pairs), "");
+        accuracy_by_margin(page, &margin_bins(pairs, MARGIN_BINS));
+        let points: Vec<(f64, f64)> = pairs
+            .iter()
+            .filter(|pair| pair.is_finite())
+            .map(|pair| (pair.len_difference() as f64, pair.margin()))
+            .collect();
+        margin_by_length(page, &length_relation(pairs, LENGTH_BINS), &points, length_unit);
+    }
 }
 
-fn kinds(page: &mut Markup, pairs: &[Judged], image_blind: &[Judged]) {
+/// Rewards of the chosen and of the rejected answers over the same edges, which are round numbers; `None` without a pair of
+/// finite rewards.
+pub fn reward_histograms(pairs: &[Judged]) -> Option<(Histogram, Histogram)> {
+    let finite: Vec<&Judged> = pairs.iter().filter(|pair| pair.is_finite()).collect();
+    let chosen = || finite.iter().map(|pair| f64::from(pair.chosen_reward));
+    let rejected = || finite.iter().map(|pair| f64::from(pair.rejected_reward));
+    let axis = Axis::round("reward", extent(chosen().chain(rejected()))?, HISTOGRAM_BINS);
+    let num_bins = ((axis.high - axis.low) / axis.step()).round() as usize;
+    let edges: Vec<f64> = (0..=num_bins).map(|i| axis.low + i as f64 * axis.step()).collect();
+    Some((histogram(chosen(), edges.clone()), histogram(rejected(), edges)))
+}
+
+/// Draws the accuracy of each kind with its interval, and that without pictures where there is one.
+pub fn kinds(page: &mut Markup, kinds: &[(String, Proportion)], blind: &[(String, Proportion)]) {
     const ROW: f64 = 42.0;
     const TOP: f64 = 8.0;
     const BAR_LEFT: f64 = 4.0;
     const BAR_WIDTH: f64 = WIDTH - 68.0;
-    let kinds = accuracy_by_kind(pairs);
-    let blind = accuracy_by_kind(image_blind);
     let shown = &kinds[..kinds.len().min(MAX_KINDS)];
     let mut legend = vec![("first", "model with its 95 % interval")];
     let mut sentences = vec!["Dashed: chance.".to_owned()];
@@ -110,19 +118,12 @@ fn kinds_in_words(kinds: &[(String, Proportion)]) -> String {
     format!("Accuracy by kind: {}", parts.join(", "))
 }
 
-fn rewards(page: &mut Markup, pairs: &[Judged]) {
-    let finite: Vec<&Judged> = pairs.iter().filter(|pair| pair.is_finite()).collect();
-    let chosen = || finite.iter().map(|pair| f64::from(pair.chosen_reward));
-    let rejected = || finite.iter().map(|pair| f64::from(pair.rejected_reward));
-    let range = extent(chosen().chain(rejected())).expect("there is a finite pair");
-    let axis = Axis::round("reward", range, HISTOGRAM_BINS);
-    let num_bins = ((axis.high - axis.low) / axis.step()).round() as usize;
-    let edges: Vec<f64> = (0..=num_bins).map(|i| axis.low + i as f64 * axis.step()).collect();
-    let chosen = histogram(chosen(), edges.clone());
-    let rejected = histogram(rejected(), edges);
+/// Draws the rewards of both sides over each other; both have the same edges.
+pub fn rewards(page: &mut Markup, chosen: &Histogram, rejected: &Histogram) {
+    let (low, high) = (chosen.edges[0], chosen.edges[chosen.edges.len() - 1]);
     let most = chosen.counts.iter().chain(&rejected.counts).max().copied().unwrap_or(0);
     let plane = Plane {
-        x: Axis::exact("reward", (axis.low, axis.high), 6),
+        x: Axis::exact("reward", (low, high), 6),
         y: Axis::round("answers", (0.0, most as f64), 4).whole(),
     };
     let caption = Caption {
@@ -130,7 +131,8 @@ fn rewards(page: &mut Markup, pairs: &[Judged]) {
         legend: &[("chosen", "chosen"), ("rejected", "rejected")],
         note: "The farther apart the two, the surer the model.",
     };
-    let description = format!("Histogram of the rewards of {} pairs", count(finite.len() as u64));
+    let num_pairs = count(chosen.counts.iter().sum());
+    let description = format!("Histogram of the rewards of {num_pairs} pairs");
     figure(page, &caption, |page| {
         plane.draw(page, &description, |page| {
             for (bin, edges) in chosen.edges.windows(2).enumerate() {
@@ -154,8 +156,8 @@ fn rewards(page: &mut Markup, pairs: &[Judged]) {
     });
 }
 
-fn calibration_curve(page: &mut Markup, pairs: &[Judged]) {
-    let measured = calibration(pairs);
+/// Draws how often the model is right against how sure it is. `remark` is a sentence to be said besides, or nothing.
+pub fn calibration_curve(page: &mut Markup, measured: &Calibration, remark: &str) {
     let filled: Vec<_> = measured.bins.iter().filter(|bin| bin.num_total > 0).collect();
     let lowest = filled.iter().map(|bin| bin.accuracy).fold(0.5, f64::min);
     let num_pairs: u64 = filled.iter().map(|bin| bin.num_total).sum();
@@ -165,11 +167,12 @@ fn calibration_curve(page: &mut Markup, pairs: &[Judged]) {
     };
     let note = format!(
         "Expected calibration error {:.1} points. Below the dashed line the model is surer than it is right. Larger dots stand \
-         for more pairs.",
+         for more pairs. {remark}",
         measured.expected_error * 100.0
     );
+    let note = note.trim_end();
     let caption =
-        Caption { title: "Calibration", legend: &[("first", "bins of confidence")], note: &note };
+        Caption { title: "Calibration", legend: &[("first", "bins of confidence")], note };
     figure(page, &caption, |page| {
         plane.draw(page, "Accuracy against confidence", |page| {
             plane.reference(page, (0.5, 0.5), (1.0, 1.0));
@@ -189,8 +192,8 @@ fn calibration_curve(page: &mut Markup, pairs: &[Judged]) {
     });
 }
 
-fn accuracy_by_margin(page: &mut Markup, pairs: &[Judged]) {
-    let bins = margin_bins(pairs, MARGIN_BINS);
+/// Draws how often the model is right for small and for large margins.
+pub fn accuracy_by_margin(page: &mut Markup, bins: &[MarginBin]) {
     let widest = bins.last().map_or(1.0, |bin| bin.high);
     let plane = Plane {
         x: Axis::exact("|margin|, reward", (0.0, widest), 5),
@@ -203,7 +206,7 @@ fn accuracy_by_margin(page: &mut Markup, pairs: &[Judged]) {
     };
     figure(page, &caption, |page| {
         plane.draw(page, "Accuracy for small and large margins", |page| {
-            for bin in &bins {
+            for bin in bins {
                 let accuracy = bin.num_right as f64 / bin.num_total as f64;
                 let hint = format!(
                     "|margin| {} to {}: right {} of {} pairs",
@@ -219,25 +222,24 @@ fn accuracy_by_margin(page: &mut Markup, pairs: &[Judged]) {
     });
 }
 
-fn margin_by_length(page: &mut Markup, pairs: &[Judged]) {
-    let relation = length_relation(pairs, LENGTH_BINS);
-    let points: Vec<(f64, f64)> = pairs
-        .iter()
-        .filter(|pair| pair.is_finite())
-        .map(|pair| (pair.len_difference() as f64, pair.margin()))
-        .collect();
-    let range = |numbers: Vec<f64>| {
-        let inner = inner_extent(numbers, OUTLIERS).expect("there is a finite pair");
-        (inner.0.min(0.0), inner.1.max(0.0))
+/// Draws margins against differences in length. `points` are single pairs as differences and margins, or none.
+pub fn margin_by_length(
+    page: &mut Markup,
+    relation: &LengthRelation,
+    points: &[(f64, f64)],
+    length_unit: &str,
+) {
+    let means: Vec<(f64, f64)> =
+        relation.bins.iter().map(|bin| (bin.difference_mean, bin.margin_mean)).collect();
+    let shown = if points.is_empty() { &means } else { points };
+    // Zero belongs on both axes: it is where neither side is longer, or better.
+    let range = |of: fn(&(f64, f64)) -> f64| {
+        let (low, high) = inner_extent(shown.iter().map(of), OUTLIERS).unwrap_or((0.0, 0.0));
+        (low.min(0.0), high.max(0.0))
     };
     let plane = Plane {
-        x: Axis::round(
-            "length difference, tokens, chosen − rejected",
-            range(points.iter().map(|point| point.0).collect()),
-            5,
-        )
-        .whole(),
-        y: Axis::round("margin, reward", range(points.iter().map(|point| point.1).collect()), 4),
+        x: Axis::round(&difference_label(length_unit), range(|point| point.0), 5).whole(),
+        y: Axis::round("margin, reward", range(|point| point.1), 4),
     };
     let note = match relation.correlation {
         Some(correlation) => {
@@ -245,25 +247,21 @@ fn margin_by_length(page: &mut Markup, pairs: &[Judged]) {
         }
         None => "All pairs have one difference in length or one margin.".to_owned(),
     };
-    let caption = Caption {
-        title: "Margin against length difference",
-        legend: &[("dots", "pairs"), ("second", "mean of bins")],
-        note: &note,
-    };
+    let legend = [("dots", "pairs"), ("second", "mean of bins")];
+    let legend = if points.is_empty() { &legend[1..] } else { &legend[..] };
+    let caption = Caption { title: "Margin against length difference", legend, note: &note };
     figure(page, &caption, |page| {
         plane.draw(page, &note, |page| {
             plane.reference(page, (plane.x.low, 0.0), (plane.x.high, 0.0));
             plane.reference(page, (0.0, plane.y.low), (0.0, plane.y.high));
-            for &point in &thinned(&points, MAX_DOTS) {
-                let hint = format!("{} tokens, margin {}", short(point.0), short(point.1));
+            for &point in &thinned(points, MAX_DOTS) {
+                let hint = format!("{} {length_unit}, margin {}", short(point.0), short(point.1));
                 plane.dot(page, "dots", point, 2.2, hint);
             }
-            let means: Vec<_> =
-                relation.bins.iter().map(|bin| (bin.difference_mean, bin.margin_mean)).collect();
             plane.polyline(page, "second", &means);
             for (bin, &mean) in relation.bins.iter().zip(&means) {
                 let hint = format!(
-                    "difference {} to {} tokens: mean margin {}, right {} of {}",
+                    "difference {} to {} {length_unit}: mean margin {}, right {} of {}",
                     bin.low,
                     bin.high,
                     short(bin.margin_mean),
@@ -276,10 +274,44 @@ fn margin_by_length(page: &mut Markup, pairs: &[Judged]) {
     });
 }
 
-/// The beginning of a text that is too long for its place.
-pub(super) fn clipped(text: &str, most_chars: usize) -> String {
-    match text.char_indices().nth(most_chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+/// Draws how often the model is right where the better answer is shorter, and where it is longer.
+pub fn accuracy_by_length(page: &mut Markup, relation: &LengthRelation, length_unit: &str) {
+    let accuracy = |right: u64, total: u64| right as f64 / total as f64;
+    let points: Vec<(f64, f64)> = relation
+        .bins
+        .iter()
+        .map(|bin| (bin.difference_mean, accuracy(bin.num_right, bin.num_total)))
+        .collect();
+    let Some((low, high)) = extent(points.iter().map(|point| point.0)) else { return };
+    let plane = Plane {
+        x: Axis::round(&difference_label(length_unit), (low.min(0.0), high.max(0.0)), 5).whole(),
+        y: Axis::round("pairs ranked right, %", (0.0, 1.0), 5).percent(),
+    };
+    let caption = Caption {
+        title: "Accuracy by length difference",
+        legend: &[("first", "bins with about equally many pairs")],
+        note: "To the left the better answer is the shorter one. A model that goes by length fails there and is right to the \
+               right. Dashed: chance.",
+    };
+    figure(page, &caption, |page| {
+        plane.draw(page, "Accuracy where the better answer is shorter or longer", |page| {
+            plane.reference(page, (plane.x.low, 0.5), (plane.x.high, 0.5));
+            plane.reference(page, (0.0, 0.0), (0.0, 1.0));
+            plane.polyline(page, "first", &points);
+            for (bin, &point) in relation.bins.iter().zip(&points) {
+                let hint = format!(
+                    "difference {} to {} {length_unit}: right {} of {} pairs",
+                    bin.low,
+                    bin.high,
+                    count(bin.num_right),
+                    count(bin.num_total)
+                );
+                plane.dot(page, "first", point, 4.0, hint);
+            }
+        });
+    });
+}
+
+fn difference_label(length_unit: &str) -> String {
+    format!("length difference, {length_unit}, chosen − rejected")
 }
