@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use engine::{DType, Device};
 
-use crate::{bench, demo, doctor, init, inspect, score, train};
+use crate::{bench, demo, doctor, eval, init, inspect, score, train};
 
 /// Reward models for vision-language models: score answers to questions about images.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Train(train::Args),
     /// Score one item, or every row of a JSONL file
     Score(score::Args),
+    /// Evaluate a model on the field's reward benchmarks, with their official metrics
+    Eval(eval::Args),
     /// Attach a fresh reward head to a backbone folder, or make a random-weight model from a preset
     Init(init::Args),
     /// Show what a model folder holds: architecture, head, template, tensors, hashes

@@ -6,11 +6,13 @@ mod arguments;
 mod bench;
 mod demo;
 mod doctor;
+mod eval;
 mod init;
 mod inspect;
 mod loaded;
 mod memory;
 mod output;
+mod progress;
 mod score;
 mod sheet;
 mod train;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Train(args) => train::run(args),
         Command::Score(args) => score::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Init(args) => init::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Doctor(args) => doctor::run(args),

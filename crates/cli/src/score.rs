@@ -3,7 +3,6 @@
 mod file;
 mod item;
 mod lines;
-mod progress;
 mod record;
 mod rows;
 mod settings;

@@ -35,6 +35,6 @@ pub use ops::rms_norm::RmsNorm;
 pub use ops::rotary::{RotaryTable, rotate};
 pub use ops::rows::{copy_rows, gather_rows};
 pub use ops::weight::RowSource;
-pub use parameters::{Gradients, Link, LowRank, ParameterId, Trainable};
+pub use parameters::{Gradient, Gradients, Link, LowRank, ParameterId, RowGradient, Trainable};
 pub use peak::measure_peak;
 pub use tape::{Tape, Var};

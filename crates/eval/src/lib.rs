@@ -5,14 +5,19 @@
 
 pub mod benchmark;
 pub mod benchmarks;
+pub mod evaluate;
 pub mod compare;
 pub mod evaluation;
 pub mod figure;
 pub mod interval;
 pub mod item;
 pub mod judged;
+pub mod outputs;
 pub mod leakage;
 pub mod paired;
 pub mod probes;
 pub mod published;
 mod resample;
+pub mod rewards;
+pub mod rows;
+pub mod scoring;

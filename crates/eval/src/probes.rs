@@ -55,7 +55,7 @@ pub struct Probes {
 impl Probes {
     /// Statistics of rows whose responses' lengths count `length_unit`.
     pub fn of(rows: &[Scored], length_unit: &str) -> Self {
-        let pairs = judged(rows, |row| &row.scores);
+        let pairs = judged_pairs(rows);
         let length_baseline = length_baseline(&pairs);
         Self {
             num_rows: rows.len() as u64,
@@ -171,6 +171,11 @@ fn withheld(rows: &[Scored], scores: fn(&Scored) -> Option<&Vec<f32>>) -> Option
         with_pictures: share(judged(with_pictures(), of)),
         sighted: share(judged(with_pictures(), |row| &row.scores)),
     })
+}
+
+/// The pairs of rows, with their rewards.
+pub fn judged_pairs(rows: &[Scored]) -> Vec<Judged> {
+    judged(rows, |row| &row.scores)
 }
 
 fn confidence(pairs: &[Judged]) -> Option<Confidence> {

@@ -66,8 +66,12 @@ impl TrainableModel {
         checkpoint.skip(LM_HEAD, &[config.text.vocab_size, config.text.hidden_size])?;
         checkpoint.finish()?;
         let masters = Masters::new(&mut model, &checkpoint, &head, options)?;
-        // The embedding table shares its master's memory where the types allow it; all else is packed already.
-        masters.pack_tables(&mut model, dtype);
+        // The embedding table shares its master's memory; all else is packed already.
+        masters.share_tables(&mut model);
+        // What has been read of the mapped files stays in memory for as long as they are mapped: only frozen tensors are
+        // looked at again.
+        drop(checkpoint);
+        let checkpoint = Checkpoint::open(folder)?;
         Ok(Self {
             model,
             masters,
@@ -103,7 +107,8 @@ impl TrainableModel {
     pub fn gradients(&self) -> Gradients {
         let shapes: Vec<(usize, usize)> =
             self.masters.infos.iter().map(|info| (info.rows, info.cols)).collect();
-        Gradients::new(&shapes)
+        let tables = self.masters.tables.iter().copied();
+        tables.fold(Gradients::new(&shapes), Gradients::with_table)
     }
 
     /// Scores conversations, asks `loss` for the gradient of a loss by each reward, and adds the gradients by all trained parameters to
@@ -143,9 +148,9 @@ impl TrainableModel {
 
     /// Changes the masters, and packs what they are part of again.
     pub fn update(&mut self, change: impl FnOnce(&mut [Matrix])) {
-        let Self { model, masters, checkpoint, device, dtype, .. } = self;
+        let Self { model, masters, checkpoint, device, .. } = self;
         masters.change(model, change);
-        masters.pack(model, checkpoint, device, *dtype);
+        masters.pack(model, checkpoint, device);
     }
 
     /// Writes the model as a folder, low-rank additions merged and the head included; a frozen tensor keeps its stored type, a

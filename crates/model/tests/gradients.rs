@@ -73,7 +73,7 @@ fn run(model: &TrainableModel, encoded: &[Encoded]) -> (Vec<f32>, Gradients) {
 
 fn by_name(model: &TrainableModel, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
     let names = model.parameters().iter().map(|info| info.name.clone());
-    names.zip(gradients.iter().map(engine::Matrix::to_f32)).collect()
+    names.zip(gradients.iter().map(engine::Gradient::to_f32)).collect()
 }
 
 /// A margin does not change when both rewards are shifted alike: the gradient is zero.
@@ -204,7 +204,7 @@ fn an_update_is_scored_and_written_with_the_same_bits() {
             let gradients = run(&model, &encoded).1;
             model.update(|values| {
                 for (index, value) in values.iter_mut().enumerate() {
-                    let gradient = gradients.get(ParameterId(index)).as_slice::<f32>();
+                    let gradient = gradients.get(ParameterId(index)).to_f32();
                     for (value, slope) in value.as_mut_slice::<f32>().iter_mut().zip(gradient) {
                         *value -= 0.05 * slope;
                     }
@@ -249,10 +249,11 @@ fn low_rank_gradients_follow_from_those_of_the_whole_weight() {
     let whole = TrainableModel::load(&merged, &device, DType::F32, &options()).unwrap();
     let encoded = encoded_by(&whole);
     let whole_gradients = run(&whole, &encoded).1;
-    let weight = &whole_gradients.get(ParameterId(index(&whole, &format!("{target}.weight"))));
+    let weight = index(&whole, &format!("{target}.weight"));
+    let (rows, cols) = (whole.value(weight).rows(), whole.value(weight).cols());
     let gradients = run(&low_rank, &encoded).1;
-    let (rows, cols, rank, scale) = (weight.rows(), weight.cols(), 2, 2.0_f64);
-    let dw = weight.to_f32();
+    let (rank, scale) = (2, 2.0_f64);
+    let dw = whole_gradients.get(ParameterId(weight)).to_f32();
     let (a_value, b_value) = (low_rank.value(a).to_f32(), low_rank.value(b).to_f32());
     let sum = |terms: &mut dyn Iterator<Item = (f32, f32)>| -> f32 {
         (scale * terms.map(|(x, y)| f64::from(x) * f64::from(y)).sum::<f64>()) as f32

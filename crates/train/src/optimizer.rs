@@ -1,4 +1,4 @@
-//! `AdamW` in f32 and the global gradient norm, on plain slices.
+//! `AdamW` in f32 and the global gradient norm, on plain values.
 //!
 //! Parameters come by number, with the group that says how each is treated; models and files are unknown here. All sums
 //! are over fixed chunks in a fixed order, so the number of threads changes no bit.
@@ -6,9 +6,10 @@
 //! # Source
 //! Loshchilov and Hutter 2019, in the order of operations of `torch.optim.AdamW` (`PyTorch` 2, the single-tensor form).
 
+use engine::Gradient;
 use rayon::prelude::*;
 
-/// Elements that are summed or updated in one piece. NUMERICS: part of the result of [`squared_norm`]; do not tune lightly.
+/// Elements that are summed or updated in one piece. NUMERICS: part of the result of `squared_norm`; do not tune lightly.
 const CHUNK: usize = 16 * 1024;
 
 /// Settings that all groups share.
@@ -87,25 +88,43 @@ impl AdamW {
     ///
     /// # Panics
     /// If values and gradient are not as long as the parameter, or no step has begun.
-    pub fn update(&mut self, id: usize, values: &mut [f32], gradient: &[f32], rate: StepRate) {
+    pub fn update(&mut self, id: usize, values: &mut [f32], gradient: &Gradient, rate: StepRate) {
         assert!(self.steps_done > 0, "a step has begun");
         let Moments { first, second } = &mut self.moments[id];
         assert_eq!(values.len(), first.len(), "values of the parameter");
-        assert_eq!(gradient.len(), first.len(), "gradient of the parameter");
         let rule = Rule::new(&self.options, self.steps_done, rate);
-        values
-            .par_chunks_mut(CHUNK)
-            .zip(gradient.par_chunks(CHUNK))
-            .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
-            .for_each(|((values, gradient), (first, second))| {
-                let moments = first.iter_mut().zip(second);
-                for ((value, gradient), (first, second)) in
-                    values.iter_mut().zip(gradient).zip(moments)
-                {
-                    rule.apply(value, *gradient, first, second);
-                }
-            });
+        match gradient {
+            Gradient::Dense(gradient) => {
+                let gradient = gradient.as_slice::<f32>();
+                assert_eq!(gradient.len(), first.len(), "gradient of the parameter");
+                pieces(CHUNK, values, first, second)
+                    .zip(gradient.par_chunks(CHUNK))
+                    .for_each(|(piece, gradient)| rule.apply_all(piece, gradient));
+            }
+            Gradient::Rows(gradient) => {
+                let (rows, cols) = gradient.dims();
+                assert_eq!(rows * cols, first.len(), "gradient of the parameter");
+                // Rows without a gradient move on by their momentum and decay, as all others do.
+                let zeros = vec![0.0; cols];
+                pieces(cols, values, first, second).enumerate().for_each(|(row, piece)| {
+                    rule.apply_all(piece, gradient.row(row).unwrap_or(&zeros));
+                });
+            }
+        }
     }
+}
+
+/// Equal stretches of values and both moments.
+fn pieces<'a>(
+    len: usize,
+    values: &'a mut [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+) -> impl IndexedParallelIterator<Item = [&'a mut [f32]; 3]> {
+    values
+        .par_chunks_mut(len)
+        .zip(first.par_chunks_mut(len).zip(second.par_chunks_mut(len)))
+        .map(|(values, (first, second))| [values, first, second])
 }
 
 /// The scalars of one step, computed in f64 and rounded once as `PyTorch` does.
@@ -137,6 +156,13 @@ impl Rule {
         }
     }
 
+    fn apply_all(&self, [values, first, second]: [&mut [f32]; 3], gradient: &[f32]) {
+        let moments = first.iter_mut().zip(second);
+        for ((value, gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
+            self.apply(value, *gradient, first, second);
+        }
+    }
+
     #[inline]
     fn apply(&self, value: &mut f32, gradient: f32, first: &mut f32, second: &mut f32) {
         let gradient = gradient * self.gradient_factor;
@@ -148,8 +174,18 @@ impl Rule {
     }
 }
 
+/// Sum of squares of a gradient, in f64; of a table, row by row.
+pub fn squared_norm(gradient: &Gradient) -> f64 {
+    match gradient {
+        Gradient::Dense(values) => squared_norm_of(values.as_slice::<f32>()),
+        Gradient::Rows(gradient) => {
+            gradient.present().map(|(_, row)| squared_norm_of_chunk(row)).sum()
+        }
+    }
+}
+
 /// Sum of squares, in f64, of fixed chunks that are added in order.
-pub fn squared_norm(values: &[f32]) -> f64 {
+fn squared_norm_of(values: &[f32]) -> f64 {
     let partial: Vec<f64> = values.par_chunks(CHUNK).map(squared_norm_of_chunk).collect();
     partial.iter().sum()
 }

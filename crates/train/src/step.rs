@@ -2,7 +2,7 @@
 //!
 //! Where comparisons come from, and what is written about a step, is decided elsewhere.
 
-use engine::{Device, Gradients, Matrix, ParameterId};
+use engine::{Device, Gradient, Gradients, ParameterId};
 use model::training::{GradientError, ParameterInfo, Part, TrainableModel};
 
 use crate::batches::conversations;
@@ -170,10 +170,9 @@ impl Trainer {
     }
 
     fn measure_gradients(&self, figures: &mut StepFigures) {
-        let gradients: Vec<&Matrix> = self.gradients.iter().collect();
-        let squares: Vec<f64> = self.device.run(|| {
-            gradients.iter().map(|gradient| squared_norm(gradient.as_slice::<f32>())).collect()
-        });
+        let gradients: Vec<&Gradient> = self.gradients.iter().collect();
+        let squares: Vec<f64> =
+            self.device.run(|| gradients.iter().map(|gradient| squared_norm(gradient)).collect());
         let of_part = |part: Part| {
             let own = self.model.parameters().iter().zip(&squares);
             let own: Vec<f64> =
@@ -199,7 +198,7 @@ impl Trainer {
         model.update(|values| {
             device.run(|| {
                 for (id, (value, rate)) in values.iter_mut().zip(rates).enumerate() {
-                    let gradient = gradients.get(ParameterId(id)).as_slice::<f32>();
+                    let gradient = gradients.get(ParameterId(id));
                     optimizer.update(id, value.as_mut_slice::<f32>(), gradient, rate);
                 }
             });

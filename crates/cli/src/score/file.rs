@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::Args;
-use super::progress::Progress;
 use super::record::{Failed, Record, Scored, refusal};
 use super::rows::{Prepared, Refusal, Source};
 use super::settings::Settings;
 use super::target::{Existing, Plan, Target};
 use crate::loaded::Loaded;
 use crate::output::Outcome;
+use crate::progress::Progress;
 
 /// Rows that wait for the model, encoded.
 const ROWS_AHEAD: usize = 16;

@@ -1,4 +1,4 @@
-//! Looking up rows of an embedding table. The gradient is [`super::rows::scatter_add_rows`].
+//! Looking up rows of an embedding table. The gradient is [`crate::parameters::Gradients::add_rows`].
 
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
@@ -6,17 +6,18 @@ use crate::parameters::ParameterId;
 use half::bf16;
 use std::sync::Arc;
 
-/// A table of embeddings in the compute type. The table may be shared with whoever trains it.
+/// A table of embeddings, stored in the compute type, or shared in f32 with whoever trains it and rounded as it is looked up.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     table: Arc<Matrix>,
+    dtype: DType,
     parameter: Option<ParameterId>,
 }
 
 impl Embedding {
     /// A frozen table, `[vocabulary, cols]`.
     pub fn new(table: Matrix) -> Self {
-        Self { table: Arc::new(table), parameter: None }
+        Self { dtype: table.dtype(), table: Arc::new(table), parameter: None }
     }
 
     /// Trains the table under this id, or freezes it.
@@ -34,7 +35,7 @@ impl Embedding {
         self.table = Arc::new(Matrix::zeros(0, self.table.cols(), self.table.dtype()));
     }
 
-    /// Replaces the table.
+    /// Replaces the table. An f32 table is rounded to the compute type as it is looked up, to the bits of a rounded table.
     pub fn set_table(&mut self, table: Arc<Matrix>) {
         self.table = table;
     }
@@ -47,9 +48,16 @@ impl Embedding {
     /// # Panics
     /// If an id is outside of the table.
     pub fn forward(&self, ids: &[u32]) -> Matrix {
-        match self.table.dtype() {
-            DType::F32 => lookup::<f32>(&self.table, ids),
-            DType::Bf16 => lookup::<bf16>(&self.table, ids),
+        match (self.table.dtype(), self.dtype) {
+            (DType::F32, DType::F32) => lookup::<f32>(&self.table, ids),
+            (DType::F32, DType::Bf16) => {
+                let mut rows = lookup::<f32>(&self.table, ids);
+                for value in rows.as_mut_slice::<f32>() {
+                    *value = bf16::from_f32(*value).to_f32();
+                }
+                rows
+            }
+            (DType::Bf16, _) => lookup::<bf16>(&self.table, ids),
         }
     }
 }

@@ -125,7 +125,7 @@ impl LogProb {
         let sink = Add { target: SharedRows::new(dx.as_mut_slice::<f32>(), width), cols: width };
         self.weight.transposed_product(device, &d_logits, chunk.clone(), &sink);
         if let Some(parameter) = self.parameter {
-            add_rows(device, &d_logits, x, gradients.get_mut(parameter), chunk.start);
+            add_rows(device, &d_logits, x, gradients.dense_mut(parameter), chunk.start);
         }
     }
 

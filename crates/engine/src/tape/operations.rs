@@ -24,9 +24,9 @@ impl<'a> Tape<'a> {
         let Some(parameter) = embedding.parameter().filter(|_| self.records(true)) else {
             return Var::constant(value);
         };
-        let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+        let ids = ids.to_vec();
         self.record(value, move |gradient, flow| {
-            scatter_add_rows(&gradient, &rows, flow.gradients.get_mut(parameter));
+            flow.gradients.add_rows(parameter, &gradient, &ids);
         })
     }
 
@@ -38,7 +38,7 @@ impl<'a> Tape<'a> {
         }
         let x = x.clone();
         self.record(value, move |gradient, flow| {
-            let weight = norm.parameter().map(|id| flow.gradients.get_mut(id).as_mut_slice());
+            let weight = norm.parameter().map(|id| flow.gradients.dense_mut(id).as_mut_slice());
             let dx = norm.gradient(&x.value, &gradient, weight);
             flow.send(x.node, dx);
         })

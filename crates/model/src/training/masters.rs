@@ -1,8 +1,8 @@
 //! The f32 masters of trained parameters, and their way into the layers.
 
 use engine::{
-    DType, Device, Embedding, GatedLinear, Linear, Link, LowRank, Matrix, ParameterId, RmsNorm,
-    RowSource, Trainable,
+    DType, Device, GatedLinear, Linear, Link, LowRank, Matrix, ParameterId, RmsNorm, RowSource,
+    Trainable,
 };
 use half::bf16;
 use std::collections::HashMap;
@@ -99,6 +99,8 @@ pub(super) struct Masters {
     pub(super) infos: Vec<ParameterInfo>,
     /// Shared with the layers that hold them as they are.
     pub(super) values: Vec<Arc<Matrix>>,
+    /// Those that are looked up by rows.
+    pub(super) tables: Vec<ParameterId>,
     pub(super) by_name: HashMap<String, ParameterId>,
     pub(super) lora_scale: f32,
 }
@@ -112,8 +114,13 @@ impl Masters {
         options: &TrainingOptions,
     ) -> Result<Self, LoadError> {
         let lora_scale = options.lora.as_ref().map_or(0.0, |lora| lora.alpha / lora.rank as f32);
-        let masters =
-            Self { infos: Vec::new(), values: Vec::new(), by_name: HashMap::new(), lora_scale };
+        let masters = Self {
+            infos: Vec::new(),
+            values: Vec::new(),
+            tables: Vec::new(),
+            by_name: HashMap::new(),
+            lora_scale,
+        };
         let mut linker = Linker { masters, checkpoint, head, options };
         for layer in model.layers_mut() {
             match layer {
@@ -124,6 +131,7 @@ impl Masters {
                 LayerMut::Table(table) => {
                     let parameter = linker.whole(&table.modules[0])?;
                     table.layer.set_parameter(parameter);
+                    linker.masters.tables.extend(parameter);
                 }
                 LayerMut::Linear(linear) => {
                     let links = linker.links(&linear.modules)?;
@@ -171,14 +179,8 @@ impl Masters {
     }
 
     /// Brings the masters into the layers.
-    pub(super) fn pack(
-        &self,
-        model: &mut RewardModel,
-        checkpoint: &Checkpoint,
-        device: &Device,
-        dtype: DType,
-    ) {
-        self.pack_tables(model, dtype);
+    pub(super) fn pack(&self, model: &mut RewardModel, checkpoint: &Checkpoint, device: &Device) {
+        self.share_tables(model);
         for layer in model.layers_mut() {
             match layer {
                 LayerMut::Norm(norm) => self.pack_norm(norm),
@@ -189,11 +191,13 @@ impl Masters {
         }
     }
 
-    /// Brings the masters of embedding tables into the model, shared where the types are the same.
-    pub(super) fn pack_tables(&self, model: &mut RewardModel, dtype: DType) {
+    /// Lets the model look up the masters of embedding tables.
+    pub(super) fn share_tables(&self, model: &mut RewardModel) {
         for layer in model.layers_mut() {
-            if let LayerMut::Table(table) = layer {
-                self.pack_table(table, dtype);
+            if let LayerMut::Table(table) = layer
+                && let Some(id) = table.layer.parameter()
+            {
+                table.layer.set_table(Arc::clone(&self.values[id.0]));
             }
         }
     }
@@ -201,16 +205,6 @@ impl Masters {
     fn pack_norm(&self, norm: &mut Named<RmsNorm>) {
         if let Some(id) = norm.layer.parameter() {
             norm.layer.set_weight(self.values[id.0].as_slice());
-        }
-    }
-
-    fn pack_table(&self, table: &mut Named<Embedding>, dtype: DType) {
-        if let Some(id) = table.layer.parameter() {
-            let value = &self.values[id.0];
-            table.layer.set_table(match dtype {
-                DType::F32 => Arc::clone(value),
-                DType::Bf16 => Arc::new(value.cast(dtype)),
-            });
         }
     }
 

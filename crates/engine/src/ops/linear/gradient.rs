@@ -192,7 +192,7 @@ fn add_full<T: Computed>(
     gradients: &mut Gradients,
 ) {
     let width = x.cols();
-    let mut values: Vec<Option<&mut Matrix>> = gradients.iter_mut().map(Some).collect();
+    let mut values: Vec<Option<&mut Matrix>> = gradients.all_dense_mut().collect();
     let mut targets = Vec::with_capacity(run.len());
     let mut places = vec![None; cols.len()];
     for (target, link) in run.iter().enumerate() {
@@ -234,13 +234,13 @@ fn add_low_rank<T: Computed>(
         Operand::new(a.as_slice::<T>(), width, 0..width),
     );
     let scale = low_rank.scale;
-    let b_gradient = gradients.get_mut(low_rank.b);
+    let b_gradient = gradients.dense_mut(low_rank.b);
     add_product::<T>(device, (dy, cols.clone()), (&inner, 0..rank), b_gradient, scale);
     let inner_gradient = product(
         Operand::new(dy.as_slice::<T>(), dy.cols(), cols),
         Operand::transposed(b.as_slice::<T>(), rank, 0..rank),
     );
-    let a_gradient = gradients.get_mut(low_rank.a);
+    let a_gradient = gradients.dense_mut(low_rank.a);
     add_product::<T>(device, (&inner_gradient, 0..rank), (x, 0..width), a_gradient, scale);
 }
 
@@ -315,7 +315,7 @@ fn add_bias_gradients<T: Element>(
         let first = columns.clone().min().unwrap_or(0);
         let end = columns.clone().max().map_or(0, |last| last + 1);
         let sums = device.run(|| column_sums::<T>(dy, first..end));
-        let gradient = gradients.get_mut(id);
+        let gradient = gradients.dense_mut(id);
         assert_eq!(gradient.dims(), (1, link.outputs.len()), "the gradient's shape");
         for (gradient, column) in gradient.as_mut_slice::<f32>().iter_mut().zip(columns) {
             *gradient += sums[column - first];

@@ -10,7 +10,7 @@ use crate::output::complain;
 /// Pause between lines when there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
     total: Option<u64>,
@@ -21,7 +21,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(total: Option<u64>, skipped: u64) -> Self {
+    pub(crate) fn new(total: Option<u64>, skipped: u64) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let template = match total {
@@ -41,7 +41,7 @@ impl Progress {
         Self { bar, is_terminal, total, skipped, done: 0, start: now, last_line: now }
     }
 
-    pub(super) fn add(&mut self, rows: u64) {
+    pub(crate) fn add(&mut self, rows: u64) {
         self.done += rows;
         self.bar.inc(rows);
         if !self.is_terminal && self.last_line.elapsed() >= LINE_INTERVAL {
@@ -60,12 +60,12 @@ impl Progress {
     }
 
     /// A sentence above the bar.
-    pub(super) fn say(&self, sentence: &str) {
+    pub(crate) fn say(&self, sentence: &str) {
         self.bar.suspend(|| complain(sentence));
     }
 
     /// Removes the bar; a sentence about the whole run.
-    pub(super) fn finish(&self) -> String {
+    pub(crate) fn finish(&self) -> String {
         self.bar.finish_and_clear();
         let (rows, seconds) = (self.done, self.start.elapsed().as_secs_f64());
         let before = match self.skipped {

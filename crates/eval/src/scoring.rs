@@ -1,0 +1,287 @@
+//! A benchmark through the model: rows are read and encoded ahead on a thread, scored together, and given out in order.
+//!
+//! Memory is bounded by the rows that wait, whatever the benchmark's size. A row that cannot be scored is given out with the
+//! reason, and costs no other row its rewards.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use data::RowError;
+use engine::Device;
+use model::RewardModel;
+use prompt::{Encoded, Part, Processor};
+use rayon::prelude::*;
+
+use crate::item::Item;
+use crate::rewards::{RewardLine, RewardsError, to_line};
+use crate::rows::{BenchmarkRows, show_the_same};
+
+/// Rows that are encoded at a time; bounds the memory of decoded pictures.
+const ROWS_AT_A_TIME: usize = 8;
+/// Encoded rows that wait for the model.
+const ROWS_AHEAD: usize = 16;
+/// Rows are scored together until they have this many tokens.
+const BATCH_TOKENS: usize = 4096;
+/// Leading rows of which the responses are scored in reversed order, too.
+const REVERSED_ROWS: usize = 8;
+
+/// What is scored besides the rows as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoringOptions {
+    /// Score every row with pictures without them.
+    pub blind: bool,
+    /// Score every row with pictures with those of the last row before it that has others.
+    pub swapped: bool,
+}
+
+/// Why scoring came to an end before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoringError {
+    /// The rewards cannot be kept.
+    #[error(transparent)]
+    Rewards(#[from] RewardsError),
+    /// The model contradicts itself.
+    #[error(
+        "row `{id}`: response {response} has another reward when the responses stand in reversed order; \
+         this must not be, please report it"
+    )]
+    Order {
+        /// Name of the row.
+        id: String,
+        /// Index of the response.
+        response: usize,
+    },
+}
+
+/// A model with what it needs to read rows.
+#[derive(Clone, Copy)]
+pub struct Scorer<'a> {
+    /// The model.
+    pub model: &'a RewardModel,
+    /// Its processor.
+    pub processor: &'a Processor,
+    /// Where rows are encoded.
+    pub device: &'a Device,
+}
+
+/// A row on its way to the model.
+struct Ready {
+    row: usize,
+    id: String,
+    encoded: Result<Sets, String>,
+}
+
+/// Conversations of a row; every set has one for each response.
+#[derive(Default)]
+struct Sets {
+    plain: Vec<Encoded>,
+    blind: Vec<Encoded>,
+    swapped: Vec<Encoded>,
+}
+
+impl Sets {
+    fn all(&self) -> impl Iterator<Item = &Encoded> {
+        self.plain.iter().chain(&self.blind).chain(&self.swapped)
+    }
+
+    fn num_tokens(&self) -> usize {
+        self.all().map(Encoded::len).sum()
+    }
+}
+
+/// Scores the rows from `first` on and gives their rewards to `sink`, in order.
+///
+/// # Errors
+/// What `sink` refuses, and a reward that depends on the order of the responses.
+pub fn score(
+    scorer: Scorer<'_>,
+    rows: &BenchmarkRows,
+    first: usize,
+    options: ScoringOptions,
+    sink: &mut dyn FnMut(Vec<RewardLine>) -> Result<(), RewardsError>,
+) -> Result<(), ScoringError> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(ROWS_AHEAD);
+        scope.spawn(move || send_all(scorer, rows, first, options, &sender));
+        score_all(scorer.model, &receiver, sink)
+    })
+}
+
+fn send_all(
+    scorer: Scorer<'_>,
+    rows: &BenchmarkRows,
+    first: usize,
+    options: ScoringOptions,
+    sender: &SyncSender<Ready>,
+) {
+    let mut others = Others::default();
+    let mut scan = rows.scan().enumerate().map(|(row, item)| {
+        let other = item.as_ref().ok().and_then(|item| others.next(item));
+        Waiting { row, item, other }
+    });
+    // Rows that are done are read all the same: their pictures may be those of the next one.
+    let mut waiting = scan.by_ref().skip(first).peekable();
+    while waiting.peek().is_some() {
+        let chunk: Vec<Waiting> = waiting.by_ref().take(ROWS_AT_A_TIME).collect();
+        let encode = |waiting| ready(scorer.processor, rows, waiting, options);
+        let chunk: Vec<Ready> = scorer.device.run(|| chunk.into_par_iter().map(encode).collect());
+        for ready in chunk {
+            // Nobody listens any more when the rewards cannot be kept, which is reported there.
+            if sender.send(ready).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A row that has been read.
+struct Waiting {
+    row: usize,
+    item: Result<Item, RowError>,
+    /// Pictures of another row.
+    other: Option<Vec<Part>>,
+}
+
+/// Pictures of the last row that had some, and of the last one before it that had others.
+#[derive(Default)]
+struct Others {
+    last: Option<Vec<Part>>,
+    before: Option<Vec<Part>>,
+}
+
+impl Others {
+    /// Pictures of another row for this one, which is then itself the last.
+    fn next(&mut self, item: &Item) -> Option<Vec<Part>> {
+        let own = item.visuals();
+        if own.is_empty() {
+            return None;
+        }
+        if self.last.as_ref().is_none_or(|last| !show_the_same(last, &own)) {
+            self.before = self.last.replace(own);
+        }
+        self.before.clone()
+    }
+}
+
+fn ready(
+    processor: &Processor,
+    rows: &BenchmarkRows,
+    waiting: Waiting,
+    options: ScoringOptions,
+) -> Ready {
+    let Waiting { row, item, other } = waiting;
+    match item {
+        Ok(item) => {
+            let encoded = encode(processor, &item, other.as_deref(), options);
+            Ready { row, id: item.comparison.id, encoded }
+        }
+        Err(error) => Ready { row, id: rows.fallback_id(row), encoded: Err(error.to_string()) },
+    }
+}
+
+fn encode(
+    processor: &Processor,
+    item: &Item,
+    other: Option<&[Part]>,
+    options: ScoringOptions,
+) -> Result<Sets, String> {
+    let of = |item: &Item| {
+        processor.encode_all(&item.comparison.conversations()).map_err(|error| error.to_string())
+    };
+    let mut sets = Sets { plain: of(item)?, ..Sets::default() };
+    if options.blind
+        && let Some(blind) = item.without_visuals()
+    {
+        sets.blind = of(&blind)?;
+    }
+    if options.swapped
+        && let Some(swapped) = other.and_then(|other| item.with_visuals(other))
+    {
+        // The other row's pictures may be faulty or too large for this prompt; that is no fault of this row.
+        sets.swapped = of(&swapped).unwrap_or_default();
+    }
+    Ok(sets)
+}
+
+fn score_all(
+    model: &RewardModel,
+    receiver: &Receiver<Ready>,
+    sink: &mut dyn FnMut(Vec<RewardLine>) -> Result<(), RewardsError>,
+) -> Result<(), ScoringError> {
+    while let Ok(first) = receiver.recv() {
+        let mut tokens = first.encoded.as_ref().map_or(0, Sets::num_tokens);
+        let mut batch = vec![first];
+        // Whoever is ready comes along; rewards do not depend on the company.
+        while tokens < BATCH_TOKENS {
+            let Ok(next) = receiver.try_recv() else { break };
+            tokens += next.encoded.as_ref().map_or(0, Sets::num_tokens);
+            batch.push(next);
+        }
+        sink(score_batch(model, batch)?)?;
+    }
+    Ok(())
+}
+
+fn score_batch(model: &RewardModel, batch: Vec<Ready>) -> Result<Vec<RewardLine>, ScoringError> {
+    let together: Vec<&Encoded> =
+        batch.iter().filter_map(|ready| ready.encoded.as_ref().ok()).flat_map(Sets::all).collect();
+    let mut scores = model.score(&together).ok().map(Vec::into_iter);
+    let mut lines = Vec::with_capacity(batch.len());
+    for Ready { row, id, encoded } in batch {
+        let rewards = encoded.and_then(|sets| {
+            let rewards = match &mut scores {
+                Some(scores) => scores.by_ref().take(sets.all().count()).collect(),
+                // A row that the model refuses must not cost the others their rewards, which alone have the same bits.
+                None => model
+                    .score(&sets.all().collect::<Vec<_>>())
+                    .map_err(|error| error.to_string())?,
+            };
+            Ok((sets, rewards))
+        });
+        lines.push(match rewards {
+            Ok((sets, rewards)) => {
+                if row < REVERSED_ROWS {
+                    check_reversed(model, &id, &sets.plain, &rewards)?;
+                }
+                line(row, id, &sets, &rewards)
+            }
+            Err(error) => RewardLine { row, id, error: Some(error), ..RewardLine::default() },
+        });
+    }
+    Ok(lines)
+}
+
+fn line(row: usize, id: String, sets: &Sets, rewards: &[f32]) -> RewardLine {
+    let (plain, rest) = rewards.split_at(sets.plain.len());
+    let (blind, swapped) = rest.split_at(sets.blind.len());
+    let given = |scores: &[f32]| (!scores.is_empty()).then(|| to_line(scores));
+    RewardLine {
+        row,
+        id,
+        scores: Some(to_line(plain)),
+        blind_scores: given(blind),
+        swapped_scores: given(swapped),
+        error: None,
+    }
+}
+
+/// Rows of the first `num_rows` that are checked in reversed order.
+pub fn num_checked_reversed(num_rows: usize) -> usize {
+    num_rows.min(REVERSED_ROWS)
+}
+
+fn check_reversed(
+    model: &RewardModel,
+    id: &str,
+    plain: &[Encoded],
+    rewards: &[f32],
+) -> Result<(), ScoringError> {
+    let reversed: Vec<&Encoded> = plain.iter().rev().collect();
+    let Ok(again) = model.score(&reversed) else { return Ok(()) };
+    for (response, reward) in again.into_iter().rev().enumerate() {
+        if reward.to_bits() != rewards[response].to_bits() {
+            return Err(ScoringError::Order { id: id.to_owned(), response });
+        }
+    }
+    Ok(())
+}
