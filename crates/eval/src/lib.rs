@@ -5,15 +5,15 @@
 
 pub mod benchmark;
 pub mod benchmarks;
-pub mod evaluate;
 pub mod compare;
+pub mod evaluate;
 pub mod evaluation;
 pub mod figure;
 pub mod interval;
 pub mod item;
 pub mod judged;
-pub mod outputs;
 pub mod leakage;
+pub mod outputs;
 pub mod paired;
 pub mod probes;
 pub mod published;
