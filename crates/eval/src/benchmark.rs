@@ -32,7 +32,8 @@ pub trait Benchmark: Sync {
     fn read(&self, row: &SourceRow<'_>) -> Result<Item, RowFault>;
 
     /// The official figures, the headline first. Every item is counted somewhere; which section and name there are may depend on
-    /// the items, their order may not.
+    /// the items, their order may not. A rule over groups goes by [`Labels::group`](crate::item::Labels::group): rows of an interval's
+    /// draw come several times, in groups of other names.
     fn measure(&self, items: &[&Scored]) -> Vec<Figure>;
 
     /// What a reader of the figures has to know, such as which rows of other papers they can stand beside.

@@ -86,9 +86,9 @@ mod tests {
     use super::*;
     use crate::item::Labels;
 
-    fn row(group: impl ToString, is_right: bool) -> Scored {
+    fn row(group: impl std::fmt::Display, is_right: bool) -> Scored {
         Scored {
-            labels: Labels { group: group.to_string(), ..Labels::default() },
+            labels: Labels { group: format!("{group}"), ..Labels::default() },
             ranks: vec![0, 1],
             scores: if is_right { vec![1.0, 0.0] } else { vec![0.0, 1.0] },
             ..Scored::default()

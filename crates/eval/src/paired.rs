@@ -63,7 +63,7 @@ pub fn paired(first: &[Scored], second: &[Scored], seed: u64) -> Paired {
 /// min(1, 2 · P(X ≤ min(wins, losses))) for binomial X with probability ½.
 ///
 /// # Source
-/// Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika 12
+/// Q. `McNemar`, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika 12
 /// (1947), with the binomial distribution in place of the normal one.
 pub fn mcnemar(num_wins: u64, num_losses: u64) -> f64 {
     let (fewer, total) = (num_wins.min(num_losses), num_wins + num_losses);

@@ -45,18 +45,20 @@ fn value(figure: Option<&Figure>) -> String {
     let Some((figure, part)) = figure.and_then(|figure| Some((figure, figure.value?))) else {
         return ABSENT.to_owned();
     };
-    let mut text = format!("{:.2}", 100.0 * part);
-    match figure.num_right {
-        Some(num_right) => text += &format!(" ({}/{})", count(num_right), figure.num_total),
-        None => text += &format!(" (over {})", figure.num_total),
-    }
-    if let Some((low, high)) = figure.interval {
-        text += &format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high);
-    }
-    if figure.num_ties > 0 {
-        text += &format!(", {} ties", figure.num_ties);
-    }
-    text
+    let value = format!("{:.2}", 100.0 * part);
+    let over = match figure.num_right {
+        Some(num_right) => format!(" ({}/{})", count(num_right), figure.num_total),
+        None => format!(" (over {})", figure.num_total),
+    };
+    let interval = figure
+        .interval
+        .map(|(low, high)| format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high))
+        .unwrap_or_default();
+    let ties = match figure.num_ties {
+        0 => String::new(),
+        num_ties => format!(", {num_ties} ties"),
+    };
+    [value, over, interval, ties].concat()
 }
 
 /// A whole number without decimals; a shared tie with two.
@@ -76,16 +78,17 @@ fn against(out: &mut String, runs: &[Against]) {
         &["first", "other", "rows", "only first right", "only other right", "difference", "p"],
     );
     for Against { first, other, paired } in runs {
-        let mut difference = paired
+        let mean = paired
             .difference
             .map_or(ABSENT.to_owned(), |difference| format!("{:+.2}", 100.0 * difference));
-        if let Some((low, high)) = paired.interval {
-            difference += &format!(" [{:+.2}, {:+.2}]", 100.0 * low, 100.0 * high);
-        }
+        let interval = paired
+            .interval
+            .map(|(low, high)| format!(" [{:+.2}, {:+.2}]", 100.0 * low, 100.0 * high))
+            .unwrap_or_default();
         let counts = [paired.num_rows, paired.num_wins, paired.num_losses];
         let mut cells = vec![first.clone(), other.clone()];
         cells.extend(counts.map(|count| count.to_string()));
-        cells.extend([difference, probability(paired.p_value)]);
+        cells.extend([mean + &interval, probability(paired.p_value)]);
         table_row(out, &cells);
     }
 }
@@ -120,13 +123,14 @@ fn published(out: &mut String, entries: &[Published]) {
     columns.push("source".to_owned());
     header(out, &columns.iter().map(String::as_str).collect::<Vec<_>>());
     for entry in entries {
-        let notes: String = entry
+        let number_of = |caveat: &String| caveats.iter().position(|known| known == caveat);
+        let notes: Vec<String> = entry
             .caveats
             .iter()
-            .filter_map(|caveat| caveats.iter().position(|known| known == caveat))
+            .filter_map(number_of)
             .map(|place| format!("[^{}]", place + 1))
             .collect();
-        let mut cells = vec![format!("{}{notes}", entry.model)];
+        let mut cells = vec![format!("{}{}", entry.model, notes.concat())];
         cells.extend(figures.iter().map(|key| printed(entry, *key)));
         cells.push(entry.source.clone());
         table_row(out, &cells);
@@ -172,63 +176,40 @@ fn cell(text: &str) -> String {
 pub(super) fn csv(result: &SideBySide) -> String {
     let mut out = CSV_HEADER.to_owned();
     for (place, run) in result.runs.iter().enumerate() {
-        let figures = result.lines.iter().filter_map(|line| line.figures[place].as_ref());
-        for figure in figures {
-            let percent = |part: f64| format!("{:.4}", 100.0 * part);
-            let (low, high) = figure
-                .interval
-                .map_or_else(Default::default, |(low, high)| (percent(low), percent(high)));
-            csv_row(
-                &mut out,
-                [
-                    "run",
-                    run,
-                    &figure.section,
-                    &figure.name,
-                    &figure.value.map(percent).unwrap_or_default(),
-                    &figure.num_right.map(count).unwrap_or_default(),
-                    &figure.num_total.to_string(),
-                    &figure.num_ties.to_string(),
-                    &low,
-                    &high,
-                    "",
-                    "",
-                ],
-            );
+        for figure in result.lines.iter().filter_map(|line| line.figures[place].as_ref()) {
+            csv_run(&mut out, run, figure);
         }
     }
     for entry in &result.published {
-        let caveats = entry.caveats.join(" ");
-        for figure in &entry.figures {
-            let (part, whole) = figure.ratio.map_or_else(Default::default, |(part, whole)| {
-                (part.to_string(), whole.to_string())
-            });
-            let percent = figure.percent.to_string();
-            let (section, name) = (&figure.section, &figure.name);
-            csv_row(
-                &mut out,
-                [
-                    "published",
-                    &entry.model,
-                    section,
-                    name,
-                    &percent,
-                    &part,
-                    &whole,
-                    "",
-                    "",
-                    "",
-                    &entry.source,
-                    &caveats,
-                ],
-            );
-        }
+        csv_published(&mut out, entry);
     }
     out
 }
 
-/// A line of RFC 4180, with the line end of the platform-independent files around it.
-fn csv_row(out: &mut String, fields: [&str; 12]) {
+fn csv_run(out: &mut String, run: &str, figure: &Figure) {
+    let percent = |part: f64| format!("{:.4}", 100.0 * part);
+    let value = figure.value.map(percent).unwrap_or_default();
+    let num_right = figure.num_right.map(count).unwrap_or_default();
+    let (num_total, num_ties) = (figure.num_total.to_string(), figure.num_ties.to_string());
+    let low = figure.interval.map(|(low, _)| percent(low)).unwrap_or_default();
+    let high = figure.interval.map(|(_, high)| percent(high)).unwrap_or_default();
+    let numbers = [&value, &num_right, &num_total, &num_ties, &low, &high].map(String::as_str);
+    csv_row(out, ["run", run, &figure.section, &figure.name], numbers, ["", ""]);
+}
+
+fn csv_published(out: &mut String, entry: &Published) {
+    let caveats = entry.caveats.join(" ");
+    for figure in &entry.figures {
+        let percent = figure.percent.to_string();
+        let part = figure.ratio.map(|(part, _)| part.to_string()).unwrap_or_default();
+        let whole = figure.ratio.map(|(_, whole)| whole.to_string()).unwrap_or_default();
+        let names = ["published", &entry.model, &figure.section, &figure.name];
+        csv_row(out, names, [&percent, &part, &whole, "", "", ""], [&entry.source, &caveats]);
+    }
+}
+
+/// A line in the quoting of RFC 4180, ended by a line feed alone.
+fn csv_row(out: &mut String, names: [&str; 4], numbers: [&str; 6], texts: [&str; 2]) {
     let quoted = |field: &str| {
         if field.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", field.replace('"', "\"\""))
@@ -236,7 +217,8 @@ fn csv_row(out: &mut String, fields: [&str; 12]) {
             field.to_owned()
         }
     };
-    line(out, &fields.map(quoted).join(","));
+    let fields = names.into_iter().chain(numbers).chain(texts).map(quoted);
+    line(out, &fields.collect::<Vec<_>>().join(","));
 }
 
 #[cfg(test)]
