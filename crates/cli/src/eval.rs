@@ -47,6 +47,7 @@ Files:
 
 /// Evaluate a model on the field's reward benchmarks, with their official metrics
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = EXAMPLES,
@@ -151,8 +152,8 @@ fn run_all(args: &Args, model: Option<&Model>) -> anyhow::Result<Outcome> {
     if args.rewards.is_some() {
         bail!("--rewards is the file of one benchmark; name it with --benchmark");
     }
-    let (present, absent): (Vec<_>, Vec<_>) =
-        benchmarks::ALL.iter().partition(|benchmark| root.join(benchmark.name()).is_dir());
+    let (present, absent): (Vec<&dyn Benchmark>, Vec<&dyn Benchmark>) =
+        benchmarks::ALL.into_iter().partition(|benchmark| root.join(benchmark.name()).is_dir());
     if present.is_empty() {
         let names: Vec<&str> = absent.iter().map(|benchmark| benchmark.name()).collect();
         bail!(
@@ -169,7 +170,7 @@ fn run_all(args: &Args, model: Option<&Model>) -> anyhow::Result<Outcome> {
     for benchmark in present {
         let data = [root.join(benchmark.name())];
         let output = args.output.as_ref().map(|output| output.join(benchmark.name()));
-        if run_one(args, model, *benchmark, &data, output.as_deref())? == Outcome::CheckFailed {
+        if run_one(args, model, benchmark, &data, output.as_deref())? == Outcome::CheckFailed {
             outcome = Outcome::CheckFailed;
         }
     }

@@ -16,7 +16,7 @@ use eval::probes::judged_pairs;
 use eval::rewards::{RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
 
-use crate::sheet::columns;
+use crate::sheet::{Sheet, columns};
 
 /// The surest mistakes of a report.
 const SHOWN_MISTAKES: usize = 12;
@@ -81,10 +81,8 @@ fn pair_lines(file: &Path, rows: &BenchmarkRows, scored: &[Scored]) -> std::io::
     let mut next = scored.iter().peekable();
     for (row, item) in rows.scan().enumerate() {
         let Some(scored) = next.next_if(|scored| scored.row == row) else { continue };
-        let (Ok(item), [pair]) = (item, judged_pairs(std::slice::from_ref(scored)).as_slice())
-        else {
-            continue;
-        };
+        let pairs = judged_pairs(std::slice::from_ref(scored));
+        let (Ok(item), [pair]) = (item, pairs.as_slice()) else { continue };
         let shown = Shown::new(&item.comparison, pair.clone());
         out.write_all(rewardbench_line(&shown, scored).as_bytes())?;
     }
@@ -93,9 +91,10 @@ fn pair_lines(file: &Path, rows: &BenchmarkRows, scored: &[Scored]) -> std::io::
 
 /// The figures, for a terminal.
 pub(super) fn text(evaluation: &Evaluation, output: Option<&Path>) -> String {
-    let mut text = format!("{} — {}\n", evaluation.benchmark.title, evaluation.model);
+    let mut sheet = Sheet::default();
+    sheet.line(&format!("{} — {}", evaluation.benchmark.title, evaluation.model));
     for note in &evaluation.notes {
-        text += &format!("{}{}\n", if note.is_warning { "warning: " } else { "" }, note.text);
+        sheet.line(&format!("{}{}", if note.is_warning { "warning: " } else { "" }, note.text));
     }
     let mut rows = Vec::new();
     let mut section = None;
@@ -115,22 +114,20 @@ pub(super) fn text(evaluation: &Evaluation, output: Option<&Path>) -> String {
         rows.push(vec![format!("  {}", figure.name), shown(figure), interval, ties]);
     }
     for line in columns(&rows) {
-        text += &line;
-        text.push('\n');
+        sheet.line(&line);
     }
     if let Some(probes) = &evaluation.probes {
-        text += "\nwhether to trust it\n";
+        sheet.title("whether to trust it");
         let rows: Vec<Vec<String>> = eval::outputs::summary(probes)
             .into_iter()
             .map(|(name, value)| vec![format!("  {name}"), value])
             .collect();
         for line in columns(&rows) {
-            text += &line;
-            text.push('\n');
+            sheet.line(&line);
         }
     }
     if let Some(folder) = output {
-        text += &format!("\nreport: {}\n", folder.join(REPORT_FILE).display());
+        sheet.title(&format!("report: {}", folder.join(REPORT_FILE).display()));
     }
-    text
+    sheet.into_text()
 }

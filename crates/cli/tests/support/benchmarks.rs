@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, StringBuilder};
-use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, StructArray};
 use arrow_schema::{DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
-use super::{Workplace, goldens, lines};
+use crate::support::{Workplace, goldens, lines};
 
 /// Names of the benchmarks, each with the rows of its files.
 pub(crate) const ROWS: [(&str, u64); 13] = [
@@ -71,7 +71,7 @@ fn vl_rewardbench(folder: &Path) {
     let pictures: Vec<Vec<u8>> = (0..num_rows).map(|row| picture(PICTURES[row % 3])).collect();
     let bytes: ArrayRef =
         Arc::new(BinaryArray::from(pictures.iter().map(|one| Some(&one[..])).collect::<Vec<_>>()));
-    let paths = strings(&PICTURES.map(str::to_owned).repeat(2));
+    let paths = strings(&PICTURES.repeat(2).into_iter().map(str::to_owned).collect::<Vec<_>>());
     let image: ArrayRef = Arc::new(StructArray::from(vec![
         (Arc::new(Field::new("bytes", DataType::Binary, true)), bytes),
         (Arc::new(Field::new("path", DataType::Utf8, true)), paths),
@@ -106,9 +106,10 @@ pub(crate) fn vl_rewardbench_tsv(place: &Workplace, name: &str) {
     for (row, id) in VL_IDS.iter().enumerate() {
         let image = STANDARD.encode(picture(PICTURES[row % 3]));
         let ranking = if row == 3 { "[1, 0]" } else { "[0, 1]" };
-        text += &format!(
+        let line = format!(
             "{row}\t{id}\tQuestion {row}?\t['Answer one to {row}.', 'The second, longer answer to {row}.']\t{image}\t{ranking}\n"
         );
+        text.push_str(&line);
     }
     place.write(name, text);
 }
@@ -173,11 +174,13 @@ fn mmrb2(folder: &Path) {
     let row = |id: &str, chosen: &str| {
         json!({
             "id": id,
-            "prompt": [["text", "What is it?"], ["image", "images/1.png"]],
-            "response_a": [["text", "A circle."]],
-            "response_b": [["text", "A square, I would say."]],
+            "prompt_content": [["text", "What is it?"], ["image", "images/1.png"]],
+            "prompt_source": "blink",
+            "prompt_metadata": {"id": id},
+            "response_a": {"model_name": "x", "response_content": [["text", "A circle."]]},
+            "response_b": {"model_name": "y", "response_content": [["text", "A square, I would say."]]},
             "chosen": chosen,
-            "subset": "reasoning",
+            "human_annotations": [],
         })
     };
     put(folder, "reasoning.jsonl", lines(&[row("1", "A"), row("2", "B")]));

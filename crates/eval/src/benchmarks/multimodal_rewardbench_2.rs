@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn a_pair_of_text_responses_is_read_with_its_pictures_in_their_places() {
-        let item = read_row(&MultimodalRewardBench2, &row(r#"[["text","The second"]]"#, "B")).unwrap();
+        let item =
+            read_row(&MultimodalRewardBench2, &row(r#"[["text","The second"]]"#, "B")).unwrap();
         assert_eq!(
             shown(&item.comparison.prompt),
             "user: Look: |<pictures/input_images/1.jpg>|Which <image>?"
@@ -267,7 +268,8 @@ mod tests {
                     "chosen":"a","prompt_metadata":"{{\"id\": 7}}"}}"#
             )
         };
-        let read = |prompt: &str, images: &str| read_row(&MultimodalRewardBench2, &row(prompt, images));
+        let read =
+            |prompt: &str, images: &str| read_row(&MultimodalRewardBench2, &row(prompt, images));
         let item = read("<image_0>\\nor <image_1> or <image_x>?", "[]").unwrap();
         assert_eq!(
             shown(&item.comparison.prompt),
