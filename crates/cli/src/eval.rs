@@ -33,7 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   basereward eval MODEL --benchmark vl-rewardbench --data VL-RewardBench -o runs/eval
   basereward eval --rewards runs/eval/rewards.jsonl --benchmark vl-rewardbench --data VL-RewardBench
-  basereward eval MODEL --benchmark all --data BENCHMARKS -o runs/eval    (BENCHMARKS/vl-rewardbench/…, …)
+  basereward eval MODEL --benchmark all --data BENCHMARKS -o runs/all
   basereward eval compare runs/a runs/b
   basereward eval list";
 
