@@ -50,7 +50,11 @@ pub(super) fn all(
 
 fn show(rows: &BenchmarkRows, pair: &Judged) -> Shown {
     match rows.read(pair.row) {
-        Ok(item) => Shown::new(&item.comparison, pair.clone()),
+        // A pair is known by its group, which may be a long key; people know the row.
+        Ok(item) => {
+            let id = item.comparison.id.clone();
+            Shown::new(&item.comparison, Judged { id, ..pair.clone() })
+        }
         Err(error) => Shown::without_row(pair.clone(), &error.to_string()),
     }
 }
