@@ -127,7 +127,9 @@ impl Benchmark for RmBench {
 /// What the row or its file calls its domain, and the domain that this begins with.
 fn domain(row: &SourceRow<'_>) -> Result<(String, String), RowFault> {
     let stem = row.file.file_stem().unwrap_or_default().to_string_lossy();
-    let of_file = stem.strip_suffix("_filtered").unwrap_or(&stem);
+    let stem = stem.strip_suffix("_filtered").unwrap_or(&stem);
+    // Copies of the files come with a word in front, such as `rmbench_chat_filtered.json`.
+    let of_file = stem.rsplit('_').next().unwrap_or(stem);
     let written = optional_text(row.value, "domain")?.unwrap_or(of_file);
     let known = DOMAINS.into_iter().find(|domain| written.starts_with(domain));
     Ok((written.to_owned(), known.unwrap_or(written).to_owned()))
@@ -240,6 +242,7 @@ mod tests {
         let three = r#""c0","c1","c2""#;
         for (key, file, subset, category) in [
             ("", "code_filtered.json", "code", "code"),
+            ("", "rmbench_code_filtered.json", "code", "code"),
             ("", "safety-refuse_filtered.json", "safety-refuse", "safety"),
             ("", "safety-response_filtered.json", "safety-response", "safety"),
             (r#","domain":"safety-response""#, "total_dataset.json", "safety-response", "safety"),
