@@ -200,13 +200,18 @@ pub struct Names {
 /// # Errors
 /// When the row follows no known format, lacks something, or prefers no response.
 pub fn comparison_of(row: &Value, base_dir: &Path, names: Names) -> Result<Comparison, RowFault> {
-    let format = match row {
-        Value::Object(entries) => Format::recognize(row)
-            .ok_or_else(|| RowFault::UnknownFormat { keys: quoted(entries) })?,
-        other => return Err(RowFault::NotAnObject { found: other.kind() }),
-    };
-    let comparison = parse(format, row, base_dir, names)?;
+    let comparison = parse(recognized(row)?, row, base_dir, names)?;
     undecided(&comparison).map_or(Ok(comparison), Err)
+}
+
+/// The format of a row.
+pub(crate) fn recognized(row: &Value) -> Result<Format, RowFault> {
+    match row {
+        Value::Object(entries) => {
+            Format::recognize(row).ok_or_else(|| RowFault::UnknownFormat { keys: quoted(entries) })
+        }
+        other => Err(RowFault::NotAnObject { found: other.kind() }),
+    }
 }
 
 fn parse(
@@ -235,7 +240,7 @@ fn quoted(entries: &[(String, Value)]) -> String {
 }
 
 /// A text or a number that names something.
-fn name(row: &Value, key: &str) -> Option<String> {
+pub(crate) fn name(row: &Value, key: &str) -> Option<String> {
     match row.get(key)? {
         Value::Text(text) => Some(text.clone()),
         Value::Whole(number) => Some(number.to_string()),
@@ -243,7 +248,8 @@ fn name(row: &Value, key: &str) -> Option<String> {
     }
 }
 
-fn undecided(comparison: &Comparison) -> Option<RowFault> {
+/// Why a comparison prefers nothing, if so.
+pub(crate) fn undecided(comparison: &Comparison) -> Option<RowFault> {
     if !comparison.pairs().is_empty() {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Files of preferences to comparisons: one prompt, several responses, and which of them is better.
 //!
 //! [`Dataset`] is the way in: it finds the rows of JSONL, JSON, Parquet and TSV files, recognizes the published schema that they follow, and
-//! reads one row at a time as a [`Comparison`]. A row that cannot be used is a [`RowError`] that says where and why; it is never left out
+//! reads one row at a time as a [`Comparison`]. [`sources`] reads the public sets in the schemas that they are published in. A row that cannot be used is a [`RowError`] that says where and why; it is never left out
 //! silently. [`shuffled`] orders the rows of an epoch, [`Dataset::split`] holds rows back by their pictures, [`Dataset::summary`] counts.
 //!
 //! Pictures are named here and not decoded. Nothing here knows tokens or tensors, and nothing touches the network.
@@ -15,6 +15,7 @@ mod formats;
 mod messages;
 mod pictures;
 mod shuffle;
+pub mod sources;
 mod split;
 mod summary;
 mod value;
@@ -35,7 +36,7 @@ pub mod raw {
 pub use comparison::{Comparison, Preference};
 pub use dataset::{Dataset, DatasetFile, DatasetOptions, Rows};
 pub use error::{DataError, RowError, RowFault, RowPlace, Undecided};
-pub use formats::Format;
+pub use formats::{Format, Parsed};
 pub use shuffle::shuffled;
 pub use split::Split;
 pub use summary::Summary;

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::unreadable;
@@ -48,13 +49,37 @@ impl JsonRows {
     }
 
     pub(super) fn read(&self, row: usize) -> Result<Value, RowFault> {
-        let bytes = self
-            .bytes(self.spans[row])
-            .map_err(|error| RowFault::Unreadable { reason: error.to_string() })?;
-        let text = String::from_utf8(bytes).map_err(|error| RowFault::Unreadable {
-            reason: format!("it is not UTF-8 after byte {}", error.utf8_error().valid_up_to()),
-        })?;
-        parse_json(&text)
+        let bytes = self.bytes(self.spans[row]).map_err(|error| unread(&error))?;
+        parse_bytes(&bytes)
+    }
+
+    /// Rows that follow each other, through one handle and one buffer.
+    pub(super) fn scan(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = Result<Value, RowFault>> + '_ {
+        let mut file = None;
+        let mut position = 0;
+        let mut bytes = Vec::new();
+        range.map(move |row| {
+            let span = self.spans[row];
+            let opened = match file.take() {
+                Some(opened) => Ok(opened),
+                None => {
+                    position = 0;
+                    open(&self.path)
+                }
+            };
+            let mut reader = opened.map_err(|error| unread(&error))?;
+            bytes.resize(span.length as usize, 0);
+            reader
+                .seek_relative(span.start as i64 - position as i64)
+                .and_then(|()| reader.read_exact(&mut bytes))
+                .map_err(|error| unread(&error))?;
+            position = span.start + span.length;
+            file = Some(reader);
+            parse_bytes(&bytes)
+        })
     }
 
     // A handle for each row lets any number of threads read at once.
@@ -65,6 +90,17 @@ impl JsonRows {
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+fn unread(error: &io::Error) -> RowFault {
+    RowFault::Unreadable { reason: error.to_string() }
+}
+
+fn parse_bytes(bytes: &[u8]) -> Result<Value, RowFault> {
+    let text = std::str::from_utf8(bytes).map_err(|error| RowFault::Unreadable {
+        reason: format!("it is not UTF-8 after byte {}", error.valid_up_to()),
+    })?;
+    parse_json(text)
 }
 
 /// The rows of a file, and whether it is one list.

@@ -8,6 +8,7 @@ mod table;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, RowFault, RowPlace};
@@ -82,10 +83,18 @@ impl RowFile {
 
     /// Reads all rows in order, faster than one by one.
     pub fn scan(&self) -> Box<dyn Iterator<Item = Result<Value, RowFault>> + '_> {
+        self.scan_from(0..self.len())
+    }
+
+    /// Reads rows that follow each other, faster than one by one.
+    pub fn scan_from(
+        &self,
+        range: Range<usize>,
+    ) -> Box<dyn Iterator<Item = Result<Value, RowFault>> + '_> {
         match &self.rows {
-            Rows::Json(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
-            Rows::Separated(rows) => Box::new((0..rows.len()).map(|row| rows.read(row))),
-            Rows::Table(table) => Box::new(table.scan()),
+            Rows::Json(rows) => Box::new(rows.scan(range)),
+            Rows::Separated(rows) => Box::new(range.map(|row| rows.read(row))),
+            Rows::Table(table) => Box::new(table.scan(range)),
         }
     }
 }

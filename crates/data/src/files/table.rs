@@ -4,6 +4,7 @@
 //! kept out of the way as [`Value::Other`].
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -23,7 +24,7 @@ use super::unreadable;
 use crate::error::{DataError, RowFault};
 use crate::value::Value;
 
-/// Rows that are decoded at once when a file is read from its beginning. Rows may hold pictures.
+/// Rows that are decoded at once when rows are read in order. Rows may hold pictures.
 const SCANNED_ROWS: usize = 32;
 
 /// Footer of a Parquet file.
@@ -78,11 +79,30 @@ impl Table {
         Ok(row_of(&StructArray::from(batch), 0))
     }
 
-    /// All rows in order. Rows that cannot be decoded are one fault each.
-    pub(super) fn scan(&self) -> impl Iterator<Item = Result<Value, RowFault>> + '_ {
-        let num_rows = self.len();
-        let mut scan = Scan { batches: None, batch: None, next: 0 };
-        (0..num_rows).map(move |row| scan.row(self, row))
+    /// Rows that follow each other. Rows that cannot be decoded are one fault each.
+    pub(super) fn scan(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = Result<Value, RowFault>> + '_ {
+        let mut scan = Scan { batches: self.batches(range.clone()), batch: None, next: 0 };
+        range.map(move |row| scan.row(self, row))
+    }
+
+    /// Decodes rows that follow each other, without the row groups before and after them.
+    fn batches(&self, range: Range<usize>) -> Option<Batches> {
+        if range.is_empty() {
+            return None;
+        }
+        let first_group = self.starts.partition_point(|start| *start <= range.start) - 1;
+        let end_group = self.starts.partition_point(|start| *start < range.end);
+        let offset = range.start - self.starts[first_group];
+        let builder = self.builder().ok()?;
+        let builder = builder
+            .with_row_groups((first_group..end_group).collect())
+            .with_offset(offset)
+            .with_limit(range.len())
+            .with_batch_size(SCANNED_ROWS);
+        builder.build().ok()
     }
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, RowFault> {
@@ -94,7 +114,7 @@ impl Table {
 
 type Batches = parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-/// State of reading a table from its beginning.
+/// State of reading rows that follow each other.
 struct Scan {
     batches: Option<Batches>,
     batch: Option<StructArray>,
@@ -105,10 +125,6 @@ struct Scan {
 impl Scan {
     /// The row after the one asked for last; a batch that cannot be decoded is tried again row by row.
     fn row(&mut self, table: &Table, row: usize) -> Result<Value, RowFault> {
-        if row == 0 {
-            let built = table.builder()?.with_batch_size(SCANNED_ROWS).build();
-            self.batches = built.ok();
-        }
         if self.batch.as_ref().is_none_or(|batch| self.next == batch.len()) {
             let decoded = self.batches.as_mut().and_then(Iterator::next);
             let Some(Ok(batch)) = decoded else {

@@ -90,10 +90,14 @@ struct Written {
 }
 
 /// What a row says, its pictures in their places.
-pub(crate) struct Parsed {
-    pub(crate) prompt: Vec<Message>,
-    pub(crate) responses: Vec<Vec<Message>>,
-    pub(crate) preference: Preference,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// Messages that all responses have in common.
+    pub prompt: Vec<Message>,
+    /// `[responses, messages]`.
+    pub responses: Vec<Vec<Message>>,
+    /// Which responses are better.
+    pub preference: Preference,
 }
 
 impl Format {

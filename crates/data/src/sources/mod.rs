@@ -1,0 +1,126 @@
+//! The public preference sets as they are published: one file each, from the schema on disk to comparisons.
+//!
+//! A [`Source`] is a description: what the set is, whose it is, which rows make one comparison and how they are read. It is named in a
+//! recipe, because many sets share the same keys and mean different things by them; [`Source::candidates`] only proposes. What is done with
+//! the comparisons, filters, and pairs are decided elsewhere.
+
+mod helpsteer2;
+mod preferences;
+mod rlaif_v;
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+pub use self::rows::{SourceRows, Unit};
+use crate::comparison::Preference;
+use crate::error::{DataError, RowFault};
+use crate::files::find;
+use crate::formats::{Parsed, apart};
+use crate::messages::said;
+use crate::value::Value;
+
+/// Every source, in the order in which they are proposed for rows that several could read.
+pub static ALL: [&Source; 3] = [&rlaif_v::SOURCE, &helpsteer2::SOURCE, &preferences::SOURCE];
+
+/// A published set of preferences.
+#[derive(Debug)]
+pub struct Source {
+    /// Name in recipes and on the command line.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// Where it is published: a dataset of the Hugging Face hub, or a repository.
+    pub home: &'static str,
+    /// Licence, as its publishers state it.
+    pub license: &'static str,
+    /// What its schema is, and what is done with its oddities, for people.
+    pub about: &'static str,
+    /// Key that names a row; without it a row is named by its place.
+    pub id_key: Option<&'static str>,
+    /// Whether a row has the keys of this set.
+    pub recognizes: fn(&Value) -> bool,
+    /// The files of a path with the folder that their pictures are in.
+    pub files: fn(&Path) -> Result<Vec<SourceFile>, DataError>,
+    /// How rows are read.
+    pub reading: Reading,
+}
+
+/// Which rows make a comparison, and how.
+#[derive(Debug, Clone, Copy)]
+pub enum Reading {
+    /// Each row by itself. Relative paths of pictures start at the folder given.
+    Row(fn(&Value, &Path) -> Result<Parsed, RowFault>),
+    /// Rows that follow each other and have the same key.
+    Adjacent {
+        /// What they have in common; a row without it is a fault of its own.
+        key: fn(&Value) -> Result<String, RowFault>,
+        /// Reads rows that belong together, at least one.
+        read: fn(&[Value], &Path) -> Result<Parsed, RowFault>,
+    },
+}
+
+/// A file of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Folder at which relative paths of pictures start.
+    pub image_dir: PathBuf,
+}
+
+impl Source {
+    /// The source of a name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.into_iter().find(|source| source.name == name)
+    }
+
+    /// The sources that a row may belong to, the most special one first.
+    pub fn candidates(row: &Value) -> Vec<&'static Self> {
+        ALL.into_iter().filter(|source| (source.recognizes)(row)).collect()
+    }
+}
+
+/// The data files of a path, each with its own folder for pictures: what most sets need.
+pub(crate) fn plain_files(path: &Path) -> Result<Vec<SourceFile>, DataError> {
+    let files = find(&[path.to_owned()])?;
+    let own_dir = |path: PathBuf| {
+        let image_dir = path.parent().map(Path::to_owned).unwrap_or_default();
+        SourceFile { path, image_dir }
+    };
+    Ok(files.into_iter().map(own_dir).collect())
+}
+
+/// A comparison of texts without pictures, each under its key.
+pub(crate) fn texts(
+    prompt_key: &'static str,
+    prompt: &str,
+    responses: Vec<(String, String)>,
+    preference: Preference,
+) -> Result<Parsed, RowFault> {
+    let responses =
+        responses.into_iter().map(|(key, text)| (key, vec![said("assistant", text)])).collect();
+    let (prompt, responses) = apart(prompt_key, vec![said("user", prompt)], responses, Vec::new())?;
+    Ok(Parsed { prompt, responses, preference })
+}
+
+impl Preference {
+    /// The first of two responses is the better one.
+    pub(crate) fn first_of_two() -> Self {
+        Self::by_ranks(vec![0, 1])
+    }
+
+    /// Ranks alone.
+    pub(crate) fn by_ranks(ranks: Vec<u32>) -> Self {
+        Self { ranks, scores: None, margin: None, soft_label: None }
+    }
+
+    /// The higher the score, the better.
+    pub(crate) fn by_scores(scores: &[f64]) -> Self {
+        let descending: Vec<f64> = scores.iter().map(|score| -score).collect();
+        let scores = scores.iter().map(|score| *score as f32).collect();
+        Self {
+            scores: Some(scores),
+            ..Self::by_ranks(crate::formats::ranks_from_best(&descending))
+        }
+    }
+}
