@@ -5,18 +5,15 @@
 
 mod check;
 mod difference;
-mod error;
-mod locate;
 mod options;
-mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::difference::{CHANGEABLE_KEYS, changed_keys};
-pub use self::error::{Place, RecipeError};
 pub use self::options::PartRates;
+pub use ::recipe::{Place, RecipeError};
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +39,34 @@ pub struct Recipe {
     pub schedule: ScheduleRecipe,
     /// Length, batches, cadence and place of the run.
     pub run: RunRecipe,
+}
+
+impl Recipe {
+    /// Reads a file and applies overrides of the form `key.of.a.value=value`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not TOML, an unknown, missing or impossible key, with its line and a mark under it.
+    pub fn read(file: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        ::recipe::read(file, overrides)
+    }
+
+    /// The same for a text; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`].
+    pub fn parse(file: &Path, text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        ::recipe::parse(file, text, overrides)
+    }
+
+    /// The recipe as TOML, with every default written out.
+    pub fn to_toml(&self) -> String {
+        ::recipe::to_toml(self)
+    }
+
+    /// BLAKE3 hash of [`Recipe::to_toml`], in hexadecimal.
+    pub fn hash(&self) -> String {
+        ::recipe::hash(self)
+    }
 }
 
 /// Where the weights to begin with come from.

@@ -52,21 +52,24 @@ pub(super) enum Fault {
 }
 
 /// Picture whose header has been read and whose pixels have not.
-pub(crate) struct Probe<'a> {
+pub struct Probe<'a> {
     name: String,
     bytes: Cow<'a, [u8]>,
     format: ImageFormat,
     orientation: Orientation,
     /// Width after the orientation is applied.
-    pub(crate) width: u32,
+    pub width: u32,
     /// Height after the orientation is applied.
-    pub(crate) height: u32,
+    pub height: u32,
     max_pixels: u64,
 }
 
 impl<'a> Probe<'a> {
     /// Reads the file and its header, and refuses more than `max_pixels` pixels.
-    pub(crate) fn new(source: &'a ImageSource, max_pixels: u64) -> Result<Self, ImageError> {
+    ///
+    /// # Errors
+    /// When the file is missing, too large, damaged or no picture.
+    pub fn new(source: &'a ImageSource, max_pixels: u64) -> Result<Self, ImageError> {
         let name = source.name();
         let bytes = match source {
             ImageSource::Bytes { bytes, .. } => Cow::Borrowed(bytes.as_slice()),
@@ -106,13 +109,26 @@ impl<'a> Probe<'a> {
         Ok(probe)
     }
 
+    /// The encoded file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How names of files of its format end, without the dot.
+    pub fn extension(&self) -> &'static str {
+        self.format.extensions_str()[0]
+    }
+
     /// Path or label.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Decodes the pixels and turns them upright.
-    pub(crate) fn decode(&self) -> Result<Rgb, ImageError> {
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn decode(&self) -> Result<Rgb, ImageError> {
         let picture = self.pixels().map_err(|fault| self.name_fault(fault))?;
         if self.orientation == Orientation::NoTransforms {
             return Ok(picture);

@@ -19,8 +19,7 @@ mod patches;
 mod resample;
 mod smart_resize;
 
-pub(crate) use decode::Probe;
-pub use decode::{DEFAULT_MAX_DECODED_PIXELS, Rgb, read};
+pub use decode::{DEFAULT_MAX_DECODED_PIXELS, Probe, Rgb, read};
 pub use error::ImageError;
 pub(crate) use patches::{Normalization, PatchShape};
 pub use patches::{Visual, patchify};

@@ -1,16 +1,12 @@
 //! What types cannot say about a recipe: ranges, and keys that exclude or need each other.
 
+use ::recipe::Fault;
+
 use super::{
     AdamWRecipe, HeadRecipe, LossRecipe, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Recipe,
     ScheduleRecipe,
 };
 use model::config::{Activation, MAX_HEAD_LAYERS, ScorePosition};
-
-/// A key with a value that it cannot have.
-pub(super) struct Fault {
-    pub(super) key: String,
-    pub(super) reason: String,
-}
 
 type Checked = Result<(), Fault>;
 
@@ -26,9 +22,8 @@ fn at_least_one(key: &str, value: usize) -> Checked {
     require(value > 0, key, || "is `0`; give at least 1".to_owned())
 }
 
-impl Recipe {
-    /// The first key at fault.
-    pub(super) fn check(&self) -> Checked {
+impl ::recipe::Recipe for Recipe {
+    fn check(&self) -> Checked {
         self.check_model()?;
         self.check_data()?;
         check_loss(&self.loss)?;
@@ -38,7 +33,9 @@ impl Recipe {
         self.check_schedule()?;
         self.check_run()
     }
+}
 
+impl Recipe {
     fn check_model(&self) -> Checked {
         match &self.model {
             ModelRecipe::Folder(folder) => {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::Place;
+use crate::error::Place;
 
 /// Place of a key in a text that parses: of the key itself, else of the innermost table around it that is there.
-pub(super) fn of_key(file: &Path, text: &str, key: &[String]) -> Place {
+pub(crate) fn of_key(file: &Path, text: &str, key: &[String]) -> Place {
     let Ok(document) = DeTable::parse(text) else { return of_span(file, text, 0..0) };
     let mut span = 0..0;
     let mut table = Some(document.get_ref());
@@ -38,7 +38,7 @@ pub(super) fn of_key(file: &Path, text: &str, key: &[String]) -> Place {
 }
 
 /// Place of some bytes.
-pub(super) fn of_span(file: &Path, text: &str, span: Range<usize>) -> Place {
+pub(crate) fn of_span(file: &Path, text: &str, span: Range<usize>) -> Place {
     let start = floor_char_boundary(text, span.start);
     let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[line_start..].lines().next().unwrap_or("");
