@@ -221,7 +221,7 @@ fn run_one(
     let about = About {
         model: settings.model().to_owned(),
         provenance: settings.provenance(),
-        checked_reversed: if model.is_some() { num_checked_reversed(rows.len()) as u64 } else { 0 },
+        checked_reversed: model.map_or(0, |_| num_checked_reversed(&lines)),
         notes,
     };
     let (evaluation, scored) = evaluate(&rows, &lines, about)?;

@@ -1,6 +1,7 @@
 //! A file of rows: encoded ahead, scored in batches by token budget, written in order.
 
 use anyhow::Context;
+use model::ScoreError;
 use prompt::Encoded;
 use std::path::Path;
 use std::sync::Arc;
@@ -103,34 +104,20 @@ impl Run {
     }
 
     fn score_batch(&mut self, batch: Vec<Prepared>) -> Vec<Record> {
-        let scores = self.scores(&batch);
+        let groups: Vec<Vec<&Encoded>> =
+            batch.iter().map(|row| encoded(row).iter().collect()).collect();
+        let scores = self.loaded.model.score_groups(&groups);
         batch.into_iter().zip(scores).map(|(row, scores)| self.record(row, scores)).collect()
     }
 
-    /// The model's answer to each row; none of a row that was refused before.
-    fn scores(&self, batch: &[Prepared]) -> Vec<Result<Vec<f32>, String>> {
-        let model = &self.loaded.model;
-        let together: Vec<&Encoded> = batch.iter().flat_map(encoded).collect();
-        if let Ok(scores) = model.score(&together) {
-            let mut scores = scores.into_iter();
-            return batch
-                .iter()
-                .map(|row| Ok(scores.by_ref().take(encoded(row).len()).collect()))
-                .collect();
-        }
-        // A row that the model refuses must not cost the others their scores, which alone have the same bits.
-        let alone = |row| model.score(&encoded(row).iter().collect::<Vec<_>>());
-        batch.iter().map(|row| alone(row).map_err(|error| refusal(&error))).collect()
-    }
-
-    fn record(&mut self, row: Prepared, scores: Result<Vec<f32>, String>) -> Record {
+    fn record(&mut self, row: Prepared, scores: Result<Vec<f32>, ScoreError>) -> Record {
         let Prepared { line, id, conversations } = row;
         let refused = match (conversations, scores) {
             (Ok(conversations), Ok(scores)) => {
                 return Record::Scored(Scored::new(id, scores, &conversations));
             }
             (Err(refused), _) => refused,
-            (Ok(_), Err(reason)) => Refusal::Row(reason),
+            (Ok(_), Err(error)) => Refusal::Row(refusal(&error)),
         };
         let (place, error) = match refused {
             Refusal::Line(error) => (self.input.clone(), error),
