@@ -20,8 +20,8 @@ use eval::rows::BenchmarkRows;
 use eval::scoring::{Scorer, ScoringOptions, num_checked_reversed, score};
 
 use self::settings::{Settings, Start};
-use crate::arguments::{ComputeType, DeviceArgs};
-use crate::loaded::{Limits, Loaded};
+use crate::arguments::ModelArgs;
+use crate::loaded::Loaded;
 use crate::output::{Outcome, complain, print};
 use crate::progress::Progress;
 
@@ -92,17 +92,8 @@ pub(crate) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Compute type of the backbone [default: bf16 for weights stored as bf16, otherwise f32]
-    #[arg(long, value_enum)]
-    dtype: Option<ComputeType>,
-    /// Largest size of a picture after resizing, in pixels [default: the model's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_pixels: Option<u64>,
-    /// Longest conversation, in tokens [default: the model's own limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_tokens: Option<u64>,
     #[command(flatten)]
-    device: DeviceArgs,
+    options: ModelArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,12 +177,7 @@ struct Model {
 
 impl Model {
     fn load(args: &Args, folder: &Path) -> anyhow::Result<Self> {
-        let device = args.device.device()?;
-        let limits = Limits {
-            max_pixels: args.max_pixels,
-            max_tokens: args.max_tokens.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-        };
-        let loaded = Loaded::open(folder, &device, args.dtype, limits)?;
+        let (loaded, device) = args.options.load(folder)?;
         Ok(Self { name: folder.display().to_string(), loaded, device })
     }
 }

@@ -5,9 +5,6 @@
 //! The names and keys of the last: allenai/reward-bench, version 0.1.4, `rewardbench/rewardbench.py`.
 
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,17 +28,6 @@ pub const REPORT_FILE: &str = "report.html";
 pub const ROWS_FILE: &str = "rows.jsonl";
 /// The rewards of every row.
 pub const REWARDS_FILE: &str = "rewards.jsonl";
-
-/// Replaces a file at once: a reader never sees half of it.
-///
-/// # Errors
-/// Whatever the operating system says.
-pub fn replace(path: &Path, content: &str) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, content)?;
-    fs::rename(&partial, path)
-}
 
 /// The result as JSON.
 pub fn json(evaluation: &Evaluation) -> String {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use eval::outputs::{EVALUATION_FILE, REWARDS_FILE, replace};
+use eval::outputs::{EVALUATION_FILE, REWARDS_FILE};
 use eval::rows::BenchmarkRows;
+use page::document::replace;
 
 use super::{Args, Model};
 
@@ -44,8 +45,8 @@ impl Settings {
             add("chat template (hash)", loaded.processor.template_hash().to_owned());
             add("compute type", loaded.dtype.to_string());
             add("CPU tier", device.as_cpu().tier().name().to_owned());
-            add("largest picture, pixels", limit(args.max_pixels));
-            add("longest conversation, tokens", limit(args.max_tokens));
+            add("largest picture, pixels", limit(args.options.max_pixels));
+            add("longest conversation, tokens", limit(args.options.max_tokens));
             add("scored without pictures, too", given(args.no_blind));
             add("scored with other pictures, too", given(args.no_swapped));
             name.clone()

@@ -31,8 +31,8 @@ pub(super) fn run(args: &Args, input: &Path) -> anyhow::Result<Outcome> {
         _ => Existing::Refuse,
     };
     let plan = Plan::new(args.output.as_deref(), input, existing)?;
-    let device = args.device.device()?;
-    let loaded = Arc::new(super::load(args, &device)?);
+    let (loaded, device) = args.options.load(&args.model)?;
+    let loaded = Arc::new(loaded);
     let mut target = plan.open(&settings(args, &loaded, &device, &source))?;
     let done = std::mem::take(&mut target.done);
     let num_rows = source.mark.as_ref().map(|mark| mark.rows);
@@ -62,8 +62,8 @@ fn settings(args: &Args, loaded: &Loaded, device: &engine::Device, source: &Sour
         fingerprint: loaded.fingerprint.clone(),
         dtype: loaded.dtype.to_string(),
         tier: device.as_cpu().tier().name().to_owned(),
-        max_pixels: args.max_pixels,
-        max_tokens: args.max_tokens,
+        max_pixels: args.options.max_pixels,
+        max_tokens: args.options.max_tokens,
         input: source.mark.clone(),
     }
 }

@@ -307,9 +307,9 @@ fn the_same_result_gives_the_same_bytes_also_after_it_was_stored() {
 fn pages_to_look_at() {
     let folder = PathBuf::from(std::env::var_os("REPORT_FOLDER").unwrap());
     let full = evaluation(&scored(1250));
-    page::document::write(&folder.join("evaluation.html"), &html(&full, &mistakes(8))).unwrap();
+    page::document::replace(&folder.join("evaluation.html"), &html(&full, &mistakes(8))).unwrap();
     let mut bare = evaluation(&scored(12));
     bare.figures.truncate(1);
     (bare.probes, bare.failed, bare.notes) = (None, Vec::new(), Vec::new());
-    page::document::write(&folder.join("bare.html"), &html(&bare, &[])).unwrap();
+    page::document::replace(&folder.join("bare.html"), &html(&bare, &[])).unwrap();
 }
