@@ -12,8 +12,8 @@ use clap::Subcommand;
 use engine::Device;
 use eval::benchmark::Benchmark;
 use eval::benchmarks;
+use eval::contamination;
 use eval::evaluate::{About, evaluate};
-use eval::evaluation::Note;
 use eval::outputs::REWARDS_FILE;
 use eval::rewards::{self, RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
@@ -86,7 +86,8 @@ pub(crate) struct Args {
     /// Do not score rows a third time with another row's pictures
     #[arg(long)]
     no_swapped: bool,
-    /// Data that the model was trained on: says which pictures and prompts of the benchmark are in it. May be repeated
+    /// Data that the model was trained on: says which pictures and prompts of the benchmark are in it, and whether the manifest of
+    /// a folder of `basereward data curate` shows it to be clean. May be repeated
     #[arg(long, value_name = "PATH")]
     training_data: Vec<PathBuf>,
     /// Print the result as JSON
@@ -200,14 +201,18 @@ fn run_one(
         (None, Some(file)) => rewards::read(file)?,
         (None, None) => bail!("nothing to evaluate; give a model folder or --rewards"),
     };
-    let mut notes: Vec<Note> = Vec::new();
-    if !args.training_data.is_empty() {
-        notes.extend(leakage::notes(&rows, &args.training_data)?);
+    let training = &args.training_data;
+    let (contamination, note) =
+        contamination::judge(training, benchmark.name(), settings.rows_hash());
+    let mut notes = vec![note];
+    if !training.is_empty() {
+        notes.extend(leakage::notes(&rows, training)?);
     }
     let about = About {
         model: settings.model().to_owned(),
         provenance: settings.provenance(),
         checked_reversed: model.map_or(0, |_| num_checked_reversed(&lines)),
+        contamination,
         notes,
     };
     let (evaluation, scored) = evaluate(&rows, &lines, about)?;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contamination::Contamination;
 use crate::figure::Figure;
 use crate::probes::Probes;
 
@@ -20,6 +21,9 @@ pub struct Evaluation {
     pub figures: Vec<Figure>,
     /// What tells whether to trust them; absent without any pair.
     pub probes: Option<Probes>,
+    /// Whether the model was trained on these rows, as far as is known.
+    #[serde(default)]
+    pub contamination: Contamination,
     /// What a reader has to know besides, most important first.
     pub notes: Vec<Note>,
     /// Rows that have no rewards, in the order of the files.

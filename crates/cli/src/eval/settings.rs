@@ -17,6 +17,7 @@ const SETTINGS_FILE: &str = "run.json";
 /// Names and values.
 pub(super) struct Settings {
     model: String,
+    rows_hash: String,
     values: Vec<(String, String)>,
 }
 
@@ -61,13 +62,19 @@ impl Settings {
         let files: Vec<String> = rows.files().map(|file| file.display().to_string()).collect();
         add("benchmark", rows.benchmark().name().to_owned());
         add("files", files.join(", "));
-        add("files (BLAKE3)", rows.hash().context("cannot read the benchmark's files")?);
-        Ok(Self { model: name, values })
+        let rows_hash = rows.hash().context("cannot read the benchmark's files")?;
+        add("files (BLAKE3)", rows_hash.clone());
+        Ok(Self { model: name, rows_hash, values })
     }
 
     /// Name of what is evaluated.
     pub(super) fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Hash of the benchmark's files.
+    pub(super) fn rows_hash(&self) -> &str {
+        &self.rows_hash
     }
 
     pub(super) fn provenance(&self) -> Vec<(String, String)> {

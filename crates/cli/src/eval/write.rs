@@ -73,7 +73,7 @@ fn rewardbench(
     let model = Path::new(&evaluation.model)
         .file_name()
         .map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-    let summary = rewardbench_summary(evaluation, scored, &[]);
+    let summary = rewardbench_summary(evaluation, scored);
     let file = folder.join(format!("{model}.json"));
     replace(&file, &summary).with_context(|| format!("cannot write `{}`", file.display()))?;
     let file = folder.join(format!("{model}_outputs.jsonl"));
