@@ -1,6 +1,6 @@
 //! The result of a benchmark: everything that its reports show, and what `evaluation.json` holds.
 //!
-//! No times and no places of this machine: the same command writes the same bytes.
+//! No times, and of the machine only paths as they were given and the CPU tier: there the same command writes the same bytes.
 
 use serde::{Deserialize, Serialize};
 
