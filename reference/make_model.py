@@ -45,7 +45,7 @@ SIZES = {
         "text": (512, 1408, 16, 8, 2),
         "mrope_section": [8, 12, 12],
         "vision": (8, 320, 860, 4),
-        "fullatt_block_indexes": [1, 3, 5, 7],
+        "fullatt_block_indexes": [1, 3],
         "vocab_size": 151936,
         "vocabulary": "qwen",
         "tied": True,
