@@ -132,7 +132,7 @@ pub fn judge(training: &[PathBuf], benchmark: &str, rows_hash: &str) -> (Contami
         }
         Err(reason) => {
             let text = format!(
-                "That the training data is clean of these rows is not shown: {reason}. Curate it with `basereward data curate` \
+                "The training data is not shown to be without these rows: {reason}. Curate it with `basereward data curate` \
                  against the files that are evaluated."
             );
             (Contamination::NotShown, Note { is_warning: true, text })
@@ -245,8 +245,7 @@ mod tests {
         let (contamination, _, text) = judged(&[&empty]);
         assert_eq!(contamination, Contamination::NotShown);
         assert!(text.contains("has no `manifest.json`"), "{text}");
-        for damaged in
-            ["", "[]", r#"{"decontaminated_against": [{"benchmark": "vl-rewardbench"}]}"#]
+        for damaged in ["", "3", r#"{"decontaminated_against": [{"benchmark": "vl-rewardbench"}]}"#]
         {
             let (contamination, _, text) = judged(&[&folder(damaged)]);
             assert_eq!(contamination, Contamination::NotShown, "{damaged}");
