@@ -41,6 +41,15 @@ SIZES = {
         "vocabulary": "qwen",
         "tied": True,
     },
+    "100m-deep": {
+        "text": (512, 1408, 16, 8, 2),
+        "mrope_section": [8, 12, 12],
+        "vision": (8, 320, 860, 4),
+        "fullatt_block_indexes": [1, 3],
+        "vocab_size": 151936,
+        "vocabulary": "qwen",
+        "tied": True,
+    },
     "3b": {
         "text": (2048, 11008, 36, 16, 2),
         "mrope_section": [16, 24, 24],

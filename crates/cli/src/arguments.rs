@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use engine::{DType, Device};
+use std::path::Path;
 
+use crate::loaded::{Limits, Loaded};
 use crate::{bench, demo, doctor, eval, init, inspect, score, train};
 
 /// Reward models for vision-language models: score answers to questions about images.
@@ -62,5 +64,34 @@ pub(crate) struct DeviceArgs {
 impl DeviceArgs {
     pub(crate) fn device(&self) -> anyhow::Result<Device> {
         Ok(Device::cpu(self.threads.map(usize::from))?)
+    }
+}
+
+/// How a model is loaded, the same for every command that scores with one.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Compute type of the backbone [default: bf16 for weights stored as bf16, otherwise f32]
+    #[arg(long, value_enum)]
+    dtype: Option<ComputeType>,
+    /// Largest size of a picture after resizing, in pixels [default: the model's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_pixels: Option<u64>,
+    /// Longest conversation, in tokens [default: the model's own limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: Option<u64>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+impl ModelArgs {
+    /// The model of a folder, and the device that it is on.
+    pub(crate) fn load(&self, folder: &Path) -> anyhow::Result<(Loaded, Device)> {
+        let device = self.device.device()?;
+        let limits = Limits {
+            max_pixels: self.max_pixels,
+            max_tokens: self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
+        };
+        let loaded = Loaded::open(folder, &device, self.dtype, limits)?;
+        Ok((loaded, device))
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use eval::judged::{Proportion, accuracy_by_kind, length_baseline, pairwise_accuracy};
 use model::write::is_occupied;
+use page::number;
 use train::recipe::Recipe;
 use train::report::REPORT_FILE;
 use train::run;
@@ -93,7 +94,7 @@ fn draw(args: &Args) -> anyhow::Result<WorldSummary> {
     let folder = args.out.join("world");
     complain(&format!(
         "drawing {} pictures of {SIDE_PIXELS} pixels to `{}`",
-        sheet::count(u64::from(args.pictures) + u64::from(args.held_out)),
+        number::count(u64::from(args.pictures) + u64::from(args.held_out)),
         folder.display()
     ));
     let options = WorldOptions {

@@ -12,16 +12,16 @@ use clap::Subcommand;
 use engine::Device;
 use eval::benchmark::Benchmark;
 use eval::benchmarks;
+use eval::contamination;
 use eval::evaluate::{About, evaluate};
-use eval::evaluation::Note;
 use eval::outputs::REWARDS_FILE;
 use eval::rewards::{self, RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
 use eval::scoring::{Scorer, ScoringOptions, num_checked_reversed, score};
 
 use self::settings::{Settings, Start};
-use crate::arguments::{ComputeType, DeviceArgs};
-use crate::loaded::{Limits, Loaded};
+use crate::arguments::ModelArgs;
+use crate::loaded::Loaded;
 use crate::output::{Outcome, complain, print};
 use crate::progress::Progress;
 
@@ -86,23 +86,15 @@ pub(crate) struct Args {
     /// Do not score rows a third time with another row's pictures
     #[arg(long)]
     no_swapped: bool,
-    /// Data that the model was trained on: says which pictures and prompts of the benchmark are in it. May be repeated
+    /// Data that the model was trained on: says which pictures and prompts of the benchmark are in it, and whether the manifest of
+    /// a folder of `basereward data curate` shows it to be clean. May be repeated
     #[arg(long, value_name = "PATH")]
     training_data: Vec<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Compute type of the backbone [default: bf16 for weights stored as bf16, otherwise f32]
-    #[arg(long, value_enum)]
-    dtype: Option<ComputeType>,
-    /// Largest size of a picture after resizing, in pixels [default: the model's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_pixels: Option<u64>,
-    /// Longest conversation, in tokens [default: the model's own limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_tokens: Option<u64>,
     #[command(flatten)]
-    device: DeviceArgs,
+    options: ModelArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,12 +178,7 @@ struct Model {
 
 impl Model {
     fn load(args: &Args, folder: &Path) -> anyhow::Result<Self> {
-        let device = args.device.device()?;
-        let limits = Limits {
-            max_pixels: args.max_pixels,
-            max_tokens: args.max_tokens.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-        };
-        let loaded = Loaded::open(folder, &device, args.dtype, limits)?;
+        let (loaded, device) = args.options.load(folder)?;
         Ok(Self { name: folder.display().to_string(), loaded, device })
     }
 }
@@ -214,14 +201,18 @@ fn run_one(
         (None, Some(file)) => rewards::read(file)?,
         (None, None) => bail!("nothing to evaluate; give a model folder or --rewards"),
     };
-    let mut notes: Vec<Note> = Vec::new();
-    if !args.training_data.is_empty() {
-        notes.extend(leakage::notes(&rows, &args.training_data)?);
+    let training = &args.training_data;
+    let (contamination, note) =
+        contamination::judge(training, benchmark.name(), settings.rows_hash());
+    let mut notes = vec![note];
+    if !training.is_empty() {
+        notes.extend(leakage::notes(&rows, training)?);
     }
     let about = About {
         model: settings.model().to_owned(),
         provenance: settings.provenance(),
-        checked_reversed: if model.is_some() { num_checked_reversed(rows.len()) as u64 } else { 0 },
+        checked_reversed: model.map_or(0, |_| num_checked_reversed(&lines)),
+        contamination,
         notes,
     };
     let (evaluation, scored) = evaluate(&rows, &lines, about)?;

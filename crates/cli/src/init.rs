@@ -11,6 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use model::checkpoint::{Checkpoint, StorageType};
 use model::config::{Activation, Config, MAX_HEAD_LAYERS, RewardHeadConfig, ScorePosition};
 use model::{preset, vision_tokens, write};
+use page::number;
 use prompt::{Processor, ProcessorOptions};
 
 use crate::arguments::ComputeType;
@@ -237,7 +238,7 @@ fn summary(args: &Args, written: &write::Written) -> anyhow::Result<String> {
     let head = config.reward_head.context("the written config.json has no reward head")?;
     let count = |in_head: bool| {
         let infos = checkpoint.infos().filter(|info| is_head_tensor(info.name) == in_head);
-        sheet::count(infos.map(|info| info.shape.iter().product::<usize>() as u64).sum())
+        number::count(infos.map(|info| info.shape.iter().product::<usize>() as u64).sum())
     };
     let origin = if is_preset(&args.backbone) {
         format!("all weights are random (seed {})", args.seed)

@@ -9,11 +9,9 @@ mod settings;
 mod target;
 
 use anyhow::bail;
-use engine::Device;
 use std::path::PathBuf;
 
-use crate::arguments::{ComputeType, DeviceArgs};
-use crate::loaded::{Limits, Loaded};
+use crate::arguments::ModelArgs;
 use crate::output::Outcome;
 
 /// What `--help` says besides the options.
@@ -69,17 +67,8 @@ pub(crate) struct Args {
     /// Print the one item as an output row
     #[arg(long)]
     json: bool,
-    /// Compute type of the backbone [default: bf16 for weights stored as bf16, otherwise f32]
-    #[arg(long, value_enum)]
-    dtype: Option<ComputeType>,
-    /// Largest size of a picture after resizing, in pixels [default: the model's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_pixels: Option<u64>,
-    /// Longest conversation, in tokens [default: the model's own limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_tokens: Option<u64>,
     #[command(flatten)]
-    device: DeviceArgs,
+    options: ModelArgs,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -92,12 +81,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         None => item::run(args),
     }
-}
-
-fn load(args: &Args, device: &Device) -> anyhow::Result<Loaded> {
-    let limits = Limits {
-        max_pixels: args.max_pixels,
-        max_tokens: args.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
-    };
-    Loaded::open(&args.model, device, args.dtype, limits)
 }

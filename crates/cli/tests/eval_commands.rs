@@ -308,3 +308,93 @@ fn evaluations_stand_beside_each_other_and_beside_published_numbers() {
     let said = place.refused(&["eval", "compare", "a", "data"]);
     assert!(said.contains("data/evaluation.json"), "{said}");
 }
+
+#[test]
+fn a_benchmark_is_called_clean_only_by_a_manifest_that_names_its_very_files() {
+    let place = prepared();
+    let name = "mr2bench";
+    let data = format!("data/{name}");
+    let judged = |training: &[&str]| {
+        let mut arguments = vec!["eval", "model", "--benchmark", name, "--data", &data];
+        arguments.extend(["-o", "out", "--overwrite", "--no-blind", "--no-swapped"]);
+        arguments.extend(training.iter().flat_map(|path| ["--training-data", *path]));
+        let printed = place.succeed(&arguments).out;
+        let found = evaluation(&place, "out");
+        let (markdown, page) = (place.read("out/report.md"), place.read("out/report.html"));
+        let said = |sentence: &str| {
+            [&printed, &markdown, &page].iter().all(|text| text.contains(sentence))
+        };
+        (
+            found["contamination"].as_str().unwrap().to_owned(),
+            ["is unknown", "is clean of", "is not shown"].map(said),
+            printed,
+        )
+    };
+    let (word, said, _) = judged(&[]);
+    assert_eq!((word.as_str(), said), ("unknown", [true, false, false]));
+    let (word, _, printed) = judged(&["data/preferences"]);
+    assert_eq!(word, "not shown");
+    assert!(printed.contains("has no `manifest.json`"), "{printed}");
+
+    let rows_hash = evaluation(&place, "out")["provenance"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry[0] == "files (BLAKE3)")
+        .unwrap()[1]
+        .clone();
+    let manifest = |benchmark: &str, removed: u64| {
+        let entry = serde_json::json!({
+            "benchmark": benchmark, "rows": 2, "rows_hash": rows_hash, "overlaps": 3, "removed": removed,
+        });
+        serde_json::json!({"decontaminated_against": [entry], "seed": 0}).to_string()
+    };
+    fs::create_dir(place.path("curated")).unwrap();
+    place.write(
+        "curated/pairs.jsonl",
+        place
+            .read("data/preferences/pairs.jsonl")
+            .replace("images/", "../data/preferences/images/"),
+    );
+    for (benchmark, removed, expected) in
+        [(name, 3, "clean"), (name, 2, "not shown"), ("llmbar", 3, "not shown")]
+    {
+        place.write("curated/manifest.json", manifest(benchmark, removed));
+        let (word, said, printed) = judged(&["curated"]);
+        assert_eq!(word, expected, "{printed}");
+        assert_eq!(said, [false, expected == "clean", expected == "not shown"], "{printed}");
+    }
+    // The same name for other rows is not enough.
+    place.write("curated/manifest.json", manifest(name, 3));
+    let rows = place.read("data/mr2bench/test.jsonl");
+    place.write("data/mr2bench/test.jsonl", rows.replace("Describe it.", "Describe this."));
+    let (word, _, printed) = judged(&["curated"]);
+    assert_eq!(word, "not shown");
+    assert!(printed.contains("with other files"), "{printed}");
+}
+
+#[test]
+fn rows_that_cannot_be_compared_with_training_data_are_counted() {
+    let place = prepared();
+    let pairs = place.read("data/preferences/pairs.jsonl");
+    place.write(
+        "data/preferences/trained.jsonl",
+        format!("{pairs}{{\"id\": \"d\", \"prompt\": 3}}\n"),
+    );
+    let ended = place.succeed(&[
+        "eval",
+        "model",
+        "--benchmark",
+        "llmbar",
+        "--data",
+        "data/llmbar",
+        "--training-data",
+        "data/preferences/trained.jsonl",
+    ]);
+    assert!(
+        ended.out.contains("1 of 4 rows of the training data could not be read"),
+        "{}",
+        ended.out
+    );
+    assert!(ended.out.contains("trained.jsonl"), "{}", ended.out);
+}

@@ -47,7 +47,7 @@ pub fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], RowFault> {
 ///
 /// # Errors
 /// A fault that names the key.
-pub fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
+pub(crate) fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
     let number = match value {
         Value::Whole(number) => *number as f64,
         Value::Number(number) => *number,
@@ -65,7 +65,7 @@ pub fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
 ///
 /// # Errors
 /// A fault that names the key.
-pub fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
+pub(crate) fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
     let number = row.get(key).map(|value| number(value, key)).transpose()?;
     Ok(number.map(|number| number as f32))
 }

@@ -31,7 +31,7 @@ pub fn response(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>,
 ///
 /// # Errors
 /// A value that is no text or message, with the key at fault.
-pub fn messages(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
+pub(crate) fn messages(value: &Value, key: &str, base_dir: &Path) -> Result<Vec<Draft>, RowFault> {
     let Value::List(values) = value else {
         return Err(mistyped(value, key, "a list of messages"));
     };
@@ -45,7 +45,7 @@ pub fn said(role: &str, text: impl Into<String>) -> Draft {
 }
 
 /// Whether a value is one message, or a list that begins with one.
-pub fn is_messages(value: &Value) -> bool {
+pub(crate) fn is_messages(value: &Value) -> bool {
     match value {
         Value::Object(_) => value.get("role").or_else(|| value.get("from")).is_some(),
         Value::List(values) => values.first().is_some_and(is_messages),

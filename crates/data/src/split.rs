@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use prompt::{ImageSource, Message, Part};
+use prompt::{ImageSource, Message, Part, pictures};
 
 use crate::comparison::Comparison;
 use crate::dataset::Dataset;
@@ -94,18 +94,11 @@ impl FileHashes {
 fn row_keys(comparison: &Comparison, hashes: &mut FileHashes) -> Result<Vec<Key>, RowFault> {
     let mut keys = Vec::new();
     let messages = comparison.prompt.iter().chain(comparison.responses.iter().flatten());
-    for part in messages.flat_map(|message| &message.content) {
-        let pictures = match part {
-            Part::Text(_) => &[],
-            Part::Image(image) => std::slice::from_ref(image.as_ref()),
-            Part::Video(video) => video.frames.as_slice(),
-        };
-        for picture in pictures {
-            keys.push(match picture {
-                ImageSource::Path(path) => hashes.hash(path)?,
-                ImageSource::Bytes { bytes, .. } => *blake3::hash(bytes).as_bytes(),
-            });
-        }
+    for picture in pictures(messages) {
+        keys.push(match picture {
+            ImageSource::Path(path) => hashes.hash(path)?,
+            ImageSource::Bytes { bytes, .. } => *blake3::hash(bytes).as_bytes(),
+        });
     }
     if keys.is_empty() {
         keys.push(prompt_key(&comparison.prompt));

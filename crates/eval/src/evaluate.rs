@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::contamination::Contamination;
 use crate::evaluation::{BenchmarkFacts, Evaluation, FailedRow, Note, RowCounts};
 use crate::interval::add_intervals;
 use crate::item::Scored;
@@ -80,6 +81,8 @@ pub struct About {
     pub provenance: Vec<(String, String)>,
     /// Rows of which the responses were scored in reversed order, too.
     pub checked_reversed: u64,
+    /// Whether the model was trained on these rows, as far as is known.
+    pub contamination: Contamination,
     /// Sentences that come first.
     pub notes: Vec<Note>,
 }
@@ -93,7 +96,7 @@ pub fn evaluate(
     lines: &[RewardLine],
     about: About,
 ) -> Result<(Evaluation, Vec<Scored>), MismatchError> {
-    let (scored, failed) = joined(rows, lines)?;
+    let Joined { scored, failed, num_not_blind } = joined(rows, lines)?;
     if scored.is_empty() {
         let first = failed.first().map_or_else(String::new, |row| row.error.clone());
         return Err(MismatchError::Nothing { first });
@@ -110,6 +113,7 @@ pub fn evaluate(
     add_intervals(&mut figures, &items, INTERVAL_SEED, |items| benchmark.measure(items));
     let mut notes = about.notes;
     notes.extend(notes_on(rows, &scored, &failed, counts));
+    notes.extend(note_on_blind(&scored, num_not_blind));
     let evaluation = Evaluation {
         benchmark: BenchmarkFacts {
             name: benchmark.name().to_owned(),
@@ -121,6 +125,7 @@ pub fn evaluate(
         rows: counts,
         figures,
         probes: (!scored.is_empty()).then(|| Probes::of(&scored, LENGTH_UNIT)),
+        contamination: about.contamination,
         notes,
         failed,
         provenance: about.provenance,
@@ -129,10 +134,14 @@ pub fn evaluate(
 }
 
 /// Rows with rewards, and those without.
-fn joined(
-    rows: &BenchmarkRows,
-    lines: &[RewardLine],
-) -> Result<(Vec<Scored>, Vec<FailedRow>), MismatchError> {
+struct Joined {
+    scored: Vec<Scored>,
+    failed: Vec<FailedRow>,
+    /// Rows with rewards and pictures that have no rewards without the pictures.
+    num_not_blind: usize,
+}
+
+fn joined(rows: &BenchmarkRows, lines: &[RewardLine]) -> Result<Joined, MismatchError> {
     let mut by_row: BTreeMap<usize, &RewardLine> = BTreeMap::new();
     for line in lines {
         if line.row >= rows.len() {
@@ -142,7 +151,7 @@ fn joined(
             return Err(MismatchError::Twice { row: line.row });
         }
     }
-    let (mut scored, mut failed) = (Vec::new(), Vec::new());
+    let (mut scored, mut failed, mut num_not_blind) = (Vec::new(), Vec::new(), 0);
     for (row, item) in rows.scan().enumerate() {
         let fail = |id: String, error: String| FailedRow { row, id, error };
         let line = by_row.get(&row);
@@ -159,12 +168,16 @@ fn joined(
                 }
                 match &line.error {
                     Some(error) => failed.push(fail(unscored.id, error.clone())),
-                    None => scored.push(with_scores(unscored, line)?),
+                    None => {
+                        let has_pictures = !item.visuals().is_empty();
+                        num_not_blind += usize::from(has_pictures && line.blind_scores.is_none());
+                        scored.push(with_scores(unscored, line)?);
+                    }
                 }
             }
         }
     }
-    Ok((scored, failed))
+    Ok(Joined { scored, failed, num_not_blind })
 }
 
 fn with_scores(unscored: Scored, line: &RewardLine) -> Result<Scored, MismatchError> {
@@ -193,6 +206,17 @@ fn with_scores(unscored: Scored, line: &RewardLine) -> Result<Scored, MismatchEr
 /// The published size that is nearest.
 fn published_size(sizes: &[usize], found: usize) -> Option<u64> {
     sizes.iter().min_by_key(|size| size.abs_diff(found)).map(|&size| size as u64)
+}
+
+/// Rows that the figures without pictures leave out; none where nothing was scored so.
+fn note_on_blind(scored: &[Scored], num_not_blind: usize) -> Option<Note> {
+    let num_blind = scored.iter().filter(|row| row.blind_scores.is_some()).count();
+    let text = format!(
+        "{num_not_blind} of {} rows with pictures have no rewards without them; what is said of the model without pictures leaves them \
+         out.",
+        num_blind + num_not_blind
+    );
+    (num_blind > 0 && num_not_blind > 0).then_some(Note { is_warning: false, text })
 }
 
 fn notes_on(

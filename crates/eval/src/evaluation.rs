@@ -1,9 +1,10 @@
 //! The result of a benchmark: everything that its reports show, and what `evaluation.json` holds.
 //!
-//! No times and no places of this machine: the same command writes the same bytes.
+//! No times, and of the machine only paths as they were given and the CPU tier: there the same command writes the same bytes.
 
 use serde::{Deserialize, Serialize};
 
+use crate::contamination::Contamination;
 use crate::figure::Figure;
 use crate::probes::Probes;
 
@@ -20,6 +21,9 @@ pub struct Evaluation {
     pub figures: Vec<Figure>,
     /// What tells whether to trust them; absent without any pair.
     pub probes: Option<Probes>,
+    /// Whether the model was trained on these rows, as far as is known.
+    #[serde(default)]
+    pub contamination: Contamination,
     /// What a reader has to know besides, most important first.
     pub notes: Vec<Note>,
     /// Rows that have no rewards, in the order of the files.

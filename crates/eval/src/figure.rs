@@ -13,7 +13,8 @@ pub struct Figure {
     pub section: Cow<'static, str>,
     /// Name, such as `Overall` or a category.
     pub name: String,
-    /// The value, from 0 to 1; absent without any item.
+    /// The value; absent without any item. A ratio is from 0 to 1; Kendall's tau-b goes down to −1, and means with the Ties score of
+    /// RewardBench 2 can leave that range, too.
     pub value: Option<f64>,
     /// The numerator where the value is a ratio. Shared ties make it fractional.
     pub num_right: Option<f64>,

@@ -6,6 +6,7 @@
 pub mod benchmark;
 pub mod benchmarks;
 pub mod compare;
+pub mod contamination;
 pub mod evaluate;
 pub mod evaluation;
 pub mod figure;

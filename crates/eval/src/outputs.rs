@@ -5,9 +5,6 @@
 //! The names and keys of the last: allenai/reward-bench, version 0.1.4, `rewardbench/rewardbench.py`.
 
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,17 +28,6 @@ pub const REPORT_FILE: &str = "report.html";
 pub const ROWS_FILE: &str = "rows.jsonl";
 /// The rewards of every row.
 pub const REWARDS_FILE: &str = "rewards.jsonl";
-
-/// Replaces a file at once: a reader never sees half of it.
-///
-/// # Errors
-/// Whatever the operating system says.
-pub fn replace(path: &Path, content: &str) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, content)?;
-    fs::rename(&partial, path)
-}
 
 /// The result as JSON.
 pub fn json(evaluation: &Evaluation) -> String {
@@ -146,29 +132,29 @@ pub fn markdown(evaluation: &Evaluation) -> String {
     text
 }
 
-/// `MODEL.json` of `rewardbench`: accuracy and subsets.
-pub fn rewardbench_summary(
-    evaluation: &Evaluation,
-    scored: &[Scored],
-    settings: &[(&str, String)],
-) -> String {
-    let mut subsets = serde_json::Map::new();
-    for figure in &evaluation.figures {
-        if figure.num_right.is_some() {
-            subsets.insert(figure.name.clone(), json!(figure.value));
-        }
-    }
+/// `MODEL.json` of `rewardbench`: accuracy and subsets. Figures of other sections than the headline's have their section before their
+/// name, as sections share names.
+pub fn rewardbench_summary(evaluation: &Evaluation, scored: &[Scored]) -> String {
+    let headline = evaluation.figures.first().map(|figure| &figure.section);
+    let subsets: serde_json::Map<_, _> = evaluation
+        .figures
+        .iter()
+        .filter(|figure| figure.num_right.is_some())
+        .map(|figure| {
+            let Figure { section, name, value, .. } = figure;
+            let is_plain = headline == Some(section);
+            let key = if is_plain { name.clone() } else { format!("{section}/{name}") };
+            (key, json!(value))
+        })
+        .collect();
     let right = scored.iter().filter(|row| row.is_right()).count();
-    let mut object = json!({
+    let object = json!({
         "accuracy": right as f64 / scored.len().max(1) as f64,
         "num_prompts": scored.len(),
         "model": evaluation.model,
         "ref_model": null,
         "extra_results": subsets,
     });
-    for (name, value) in settings {
-        object[*name] = json!(value);
-    }
     serde_json::to_string_pretty(&object).expect("plain JSON") + "\n"
 }
 
@@ -270,4 +256,47 @@ pub fn read_rows(text: &str) -> serde_json::Result<Vec<Scored>> {
         })
     };
     text.lines().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contamination::Contamination;
+    use crate::evaluation::{BenchmarkFacts, RowCounts};
+
+    fn evaluation(figures: Vec<Figure>) -> Evaluation {
+        let text = || "x".to_owned();
+        Evaluation {
+            benchmark: BenchmarkFacts {
+                name: text(),
+                title: text(),
+                source: text(),
+                caveats: Vec::new(),
+            },
+            model: text(),
+            rows: RowCounts { found: 4, scored: 4, published: None, checked_reversed: 0 },
+            figures,
+            probes: None,
+            contamination: Contamination::Unknown,
+            notes: Vec::new(),
+            failed: Vec::new(),
+            provenance: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn figures_of_one_name_in_two_sections_are_both_in_the_summary() {
+        let figures = vec![
+            Figure::ratio("official", "Overall", 3.0, 4, 0),
+            Figure::ratio("official", "General", 1.0, 2, 0),
+            Figure::ratio("r1_reward", "General", 3.0, 4, 0),
+            Figure::derived("r1_reward", "Macro average", Some(0.5), 4),
+        ];
+        let summary = rewardbench_summary(&evaluation(figures), &[]);
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        assert_eq!(
+            summary["extra_results"],
+            json!({"Overall": 0.75, "General": 0.5, "r1_reward/General": 0.75})
+        );
+    }
 }

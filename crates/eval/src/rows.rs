@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use data::raw::{RowFile, Value, find};
 use data::{DataError, RowError, RowFault};
-use prompt::{ImageSource, Message, Part, VideoSource};
+use prompt::{ImageSource, Message, Part};
 
 use crate::benchmark::{Benchmark, SourceRow};
 use crate::item::{Item, Scored};
@@ -122,16 +121,12 @@ impl BenchmarkRows {
         format!("{}, {}", file.path.display(), file.rows.place(row))
     }
 
-    /// BLAKE3 of the files' contents, in order. Pictures in files of their own are not part of it.
+    /// Hash of the files: [`hash_of_files`].
     ///
     /// # Errors
     /// A file that cannot be read any more.
     pub fn hash(&self) -> io::Result<String> {
-        let mut hasher = blake3::Hasher::new();
-        for file in &self.files {
-            io::copy(&mut File::open(&file.path)?, &mut hasher)?;
-        }
-        Ok(hasher.finalize().to_hex()[..HASH_DIGITS].to_owned())
+        hash_of_files(self.files())
     }
 
     fn locate(&self, row: usize) -> (&OpenFile, usize) {
@@ -139,6 +134,21 @@ impl BenchmarkRows {
         let file = self.starts.partition_point(|start| *start <= row) - 1;
         (&self.files[file], row - self.starts[file])
     }
+}
+
+/// The first digits of the BLAKE3 of the files' contents, in order, in hexadecimal: what provenance and manifests know a benchmark's rows
+/// by. Pictures in files of their own are not part of it.
+///
+/// # Errors
+/// A file that cannot be read, by name.
+pub fn hash_of_files<'a>(files: impl IntoIterator<Item = &'a Path>) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for file in files {
+        File::open(file).and_then(|mut content| io::copy(&mut content, &mut hasher)).map_err(
+            |error| io::Error::new(error.kind(), format!("`{}`: {error}", file.display())),
+        )?;
+    }
+    Ok(hasher.finalize().to_hex()[..HASH_DIGITS].to_owned())
 }
 
 impl Item {
@@ -222,19 +232,4 @@ pub fn repeated_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<(String, 
         *counts.entry(id).or_default() += 1;
     }
     counts.into_iter().filter(|(_, count)| *count > 1).map(|(id, n)| (id.to_owned(), n)).collect()
-}
-
-/// Pictures of the prompt, frames of videos among them.
-pub fn pictures(item: &Item) -> Vec<Arc<ImageSource>> {
-    let of_part = |part: &Part| -> Vec<Arc<ImageSource>> {
-        match part {
-            Part::Image(image) => vec![Arc::clone(image)],
-            Part::Video(video) => {
-                let VideoSource { frames, .. } = video.as_ref();
-                frames.iter().cloned().map(Arc::new).collect()
-            }
-            Part::Text(_) => Vec::new(),
-        }
-    };
-    item.visuals().iter().flat_map(of_part).collect()
 }

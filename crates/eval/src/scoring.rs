@@ -8,7 +8,7 @@ use std::thread;
 
 use data::RowError;
 use engine::Device;
-use model::RewardModel;
+use model::{RewardModel, ScoreError};
 use prompt::{Encoded, Part, Processor};
 use rayon::prelude::*;
 
@@ -51,6 +51,16 @@ pub enum ScoringError {
         /// Index of the response.
         response: usize,
     },
+    /// The model refuses in reversed order what it has scored.
+    #[error(
+        "row `{id}`: the responses have rewards, but none in reversed order: {source}; this must not be, please report it"
+    )]
+    Reversed {
+        /// Name of the row.
+        id: String,
+        /// What the model refused.
+        source: ScoreError,
+    },
 }
 
 /// A model with what it needs to read rows.
@@ -71,7 +81,7 @@ struct Ready {
     encoded: Result<Sets, String>,
 }
 
-/// Conversations of a row; every set has one for each response.
+/// Conversations of a row; every set has one for each response, or none.
 #[derive(Default)]
 struct Sets {
     plain: Vec<Encoded>,
@@ -80,12 +90,13 @@ struct Sets {
 }
 
 impl Sets {
-    fn all(&self) -> impl Iterator<Item = &Encoded> {
-        self.plain.iter().chain(&self.blind).chain(&self.swapped)
+    /// The sets, each scored as a group: what is wrong with one costs the others nothing.
+    fn all(&self) -> [&[Encoded]; 3] {
+        [&self.plain, &self.blind, &self.swapped]
     }
 
     fn num_tokens(&self) -> usize {
-        self.all().map(Encoded::len).sum()
+        self.all().into_iter().flatten().map(Encoded::len).sum()
     }
 }
 
@@ -192,7 +203,8 @@ fn encode(
     if options.blind
         && let Some(blind) = item.without_visuals()
     {
-        sets.blind = of(&blind)?;
+        // The row itself can be scored all the same.
+        sets.blind = of(&blind).unwrap_or_default();
     }
     if options.swapped
         && let Some(swapped) = other.and_then(|other| item.with_visuals(other))
@@ -223,51 +235,51 @@ fn score_all(
 }
 
 fn score_batch(model: &RewardModel, batch: Vec<Ready>) -> Result<Vec<RewardLine>, ScoringError> {
-    let together: Vec<&Encoded> =
-        batch.iter().filter_map(|ready| ready.encoded.as_ref().ok()).flat_map(Sets::all).collect();
-    let mut scores = model.score(&together).ok().map(Vec::into_iter);
+    let groups: Vec<Vec<&Encoded>> = batch
+        .iter()
+        .filter_map(|ready| ready.encoded.as_ref().ok())
+        .flat_map(|sets| sets.all().map(|set| set.iter().collect()))
+        .collect();
+    let mut scores = model.score_groups(&groups).into_iter();
     let mut lines = Vec::with_capacity(batch.len());
     for Ready { row, id, encoded } in batch {
-        let rewards = encoded.and_then(|sets| {
-            let rewards = match &mut scores {
-                Some(scores) => scores.by_ref().take(sets.all().count()).collect(),
-                // A row that the model refuses must not cost the others their rewards, which alone have the same bits.
-                None => model
-                    .score(&sets.all().collect::<Vec<_>>())
-                    .map_err(|error| error.to_string())?,
-            };
-            Ok((sets, rewards))
-        });
-        lines.push(match rewards {
-            Ok((sets, rewards)) => {
-                if row < REVERSED_ROWS {
-                    check_reversed(model, &id, &sets.plain, &rewards)?;
-                }
-                line(row, id, &sets, &rewards)
+        let failed =
+            |error| RewardLine { row, id: id.clone(), error: Some(error), ..RewardLine::default() };
+        let sets = match encoded {
+            Ok(sets) => sets,
+            Err(error) => {
+                lines.push(failed(error));
+                continue;
             }
-            Err(error) => RewardLine { row, id, error: Some(error), ..RewardLine::default() },
+        };
+        let [plain, blind, swapped] =
+            [(); 3].map(|()| scores.next().expect("every set of a row was scored as a group"));
+        lines.push(match plain {
+            Ok(plain) => {
+                if row < REVERSED_ROWS {
+                    check_reversed(model, &id, &sets.plain, &plain)?;
+                }
+                let given = |scores: Result<Vec<f32>, ScoreError>| {
+                    scores.ok().filter(|scores| !scores.is_empty()).map(|scores| to_line(&scores))
+                };
+                RewardLine {
+                    row,
+                    scores: Some(to_line(&plain)),
+                    blind_scores: given(blind),
+                    swapped_scores: given(swapped),
+                    id,
+                    error: None,
+                }
+            }
+            Err(error) => failed(error.to_string()),
         });
     }
     Ok(lines)
 }
 
-fn line(row: usize, id: String, sets: &Sets, rewards: &[f32]) -> RewardLine {
-    let (plain, rest) = rewards.split_at(sets.plain.len());
-    let (blind, swapped) = rest.split_at(sets.blind.len());
-    let given = |scores: &[f32]| (!scores.is_empty()).then(|| to_line(scores));
-    RewardLine {
-        row,
-        id,
-        scores: Some(to_line(plain)),
-        blind_scores: given(blind),
-        swapped_scores: given(swapped),
-        error: None,
-    }
-}
-
-/// Rows of the first `num_rows` that are checked in reversed order.
-pub fn num_checked_reversed(num_rows: usize) -> usize {
-    num_rows.min(REVERSED_ROWS)
+/// Rows among `lines` of which the responses have been scored in reversed order, too.
+pub fn num_checked_reversed(lines: &[RewardLine]) -> u64 {
+    lines.iter().filter(|line| line.row < REVERSED_ROWS && line.scores.is_some()).count() as u64
 }
 
 fn check_reversed(
@@ -277,11 +289,28 @@ fn check_reversed(
     rewards: &[f32],
 ) -> Result<(), ScoringError> {
     let reversed: Vec<&Encoded> = plain.iter().rev().collect();
-    let Ok(again) = model.score(&reversed) else { return Ok(()) };
+    let again = model
+        .score(&reversed)
+        .map_err(|source| ScoringError::Reversed { id: id.to_owned(), source })?;
     for (response, reward) in again.into_iter().rev().enumerate() {
         if reward.to_bits() != rewards[response].to_bits() {
             return Err(ScoringError::Order { id: id.to_owned(), response });
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_leading_rows_with_rewards_count_as_checked_in_reversed_order() {
+        let line = |row: usize| RewardLine { row, ..RewardLine::default() };
+        let scored = |row| RewardLine { scores: Some(vec![Some(1.0)]), ..line(row) };
+        let failed = RewardLine { error: Some("no picture".to_owned()), ..line(1) };
+        assert_eq!(num_checked_reversed(&[scored(0), failed, scored(2)]), 2);
+        let many: Vec<RewardLine> = (0..20).map(scored).collect();
+        assert_eq!(num_checked_reversed(&many), 8);
+    }
 }

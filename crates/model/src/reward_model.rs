@@ -99,6 +99,21 @@ impl RewardModel {
         }
     }
 
+    /// Rewards of groups of conversations, together where that is possible. A group that the model refuses costs no other group its
+    /// rewards, which have the same bits alone.
+    pub fn score_groups(&self, groups: &[Vec<&Encoded>]) -> Vec<Result<Vec<f32>, ScoreError>> {
+        match self.score(&groups.concat()) {
+            Ok(rewards) => {
+                let mut rewards = rewards.into_iter();
+                groups
+                    .iter()
+                    .map(|group| Ok(rewards.by_ref().take(group.len()).collect()))
+                    .collect()
+            }
+            Err(_) => groups.iter().map(|group| self.score(group)).collect(),
+        }
+    }
+
     /// Rewards read at a token of the caller's choice in each conversation, with every stage shown to `observer`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use engine::{DType, Device, Tier};
 use model::checkpoint::{Checkpoint, StorageType};
 use model::config::{Activation, Config, RewardHeadConfig, ScorePosition};
 use model::preset::SpecialTokens;
-use model::{RewardModel, head_layout, preset};
+use model::{RewardModel, ScoreError, head_layout, preset};
 use prompt::{Encoded, SyntheticRow};
 
 const VOCABULARY: usize = 300;
@@ -81,6 +81,27 @@ fn a_score_does_not_depend_on_its_batch_or_on_shared_prefixes() {
         let distinct: std::collections::BTreeSet<u32> = alone.iter().copied().collect();
         assert_eq!(distinct.len(), alone.len(), "scores tell the conversations apart");
     });
+}
+
+#[test]
+fn a_group_that_is_refused_costs_no_other_group_its_scores() {
+    let model = model(&Device::cpu(Some(2)).unwrap(), DType::F32);
+    let conversations = conversations();
+    let mut unknown = conversations[5].clone();
+    unknown.token_ids[0] = VOCABULARY as u32;
+    let first: Vec<&Encoded> = conversations[..4].iter().collect();
+    let last: Vec<&Encoded> = conversations[6..9].iter().collect();
+    let of = |refused: &Encoded| {
+        model.score_groups(&[first.clone(), vec![&conversations[4], refused], vec![], last.clone()])
+    };
+    let bits_of = |scores: &[f32]| scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
+    for (scores, has_refused) in [(of(&conversations[5]), false), (of(&unknown), true)] {
+        let [one, two, none, three] = scores.as_slice() else { panic!("{scores:?}") };
+        assert_eq!(bits_of(one.as_ref().unwrap()), bits(&model, &first));
+        assert_eq!(two.as_ref().err().map(ScoreError::index), has_refused.then_some(1));
+        assert_eq!(none.as_deref().ok(), Some(&[][..]));
+        assert_eq!(bits_of(three.as_ref().unwrap()), bits(&model, &last));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The frame of every page: head, content policy and style; and its file.
+//! The frame of every page: head, content policy and style; and files that are replaced at once.
 //!
 //! What stands in the body is the caller's.
 
@@ -32,16 +32,16 @@ pub fn document(title: &str, body: impl FnOnce(&mut Markup)) -> String {
     page.into_document()
 }
 
-/// Writes a page. The file is replaced at once: a reader never sees half of it.
+/// Replaces a file at once: a reader never sees half of it. What a crash of the machine leaves is up to the file system.
 ///
 /// # Errors
 /// Whatever the operating system says.
-pub fn write(path: &Path, page: &str) -> io::Result<()> {
+pub fn replace(path: &Path, content: &str) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
     let written = File::create(&unfinished)
-        .and_then(|mut file| file.write_all(page.as_bytes()))
+        .and_then(|mut file| file.write_all(content.as_bytes()))
         .and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
         // The first error is the one to tell; whether the rest can be removed changes nothing.
@@ -68,9 +68,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("page.html");
         fs::write(&path, "before").unwrap();
-        write(&path, "after").unwrap();
+        replace(&path, "after").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "after");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(&folder.path().join("absent").join("page.html"), "").is_err());
+        assert!(replace(&folder.path().join("absent").join("page.html"), "").is_err());
     }
 }

@@ -32,6 +32,24 @@ pub enum Part {
     Video(Arc<VideoSource>),
 }
 
+impl Part {
+    /// The picture, or the frames of the video; none of a text.
+    pub fn pictures(&self) -> &[ImageSource] {
+        match self {
+            Self::Text(_) => &[],
+            Self::Image(image) => std::slice::from_ref(image.as_ref()),
+            Self::Video(video) => &video.frames,
+        }
+    }
+}
+
+/// All pictures of messages in order, frames of videos among them.
+pub fn pictures<'a>(
+    messages: impl IntoIterator<Item = &'a Message>,
+) -> impl Iterator<Item = &'a ImageSource> {
+    messages.into_iter().flat_map(|message| &message.content).flat_map(Part::pictures)
+}
+
 /// Where a picture comes from.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ImageSource {

@@ -20,7 +20,7 @@ mod synthetic;
 mod template;
 mod tokenizer;
 
-pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource};
+pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pictures};
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};

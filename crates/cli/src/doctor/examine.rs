@@ -8,6 +8,7 @@ use model::checkpoint::{Checkpoint, LM_HEAD};
 use model::config::Config;
 use model::head_layout::{self, HeadTensors};
 use model::{LoadError, Observer};
+use page::number;
 use prompt::Encoded;
 use serde::Serialize;
 
@@ -235,7 +236,7 @@ impl Examination {
             }
         };
         if let Some(stage) = &census.first_stage {
-            let counted = sheet::count(census.not_finite);
+            let counted = number::count(census.not_finite);
             self.fail(
                 "numbers",
                 format!("{counted} numbers are not finite, the first in the stage `{stage}`"),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use eval::compare::{Run, SideBySide};
 use eval::evaluation::Evaluation;
-use eval::outputs::{EVALUATION_FILE, ROWS_FILE, read_rows, replace};
+use eval::outputs::{EVALUATION_FILE, ROWS_FILE, read_rows};
+use page::document::replace;
 
 use crate::output::{Outcome, print};
 

@@ -4,39 +4,48 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use data::{Comparison, Dataset, DatasetOptions};
+use data::{Dataset, DatasetOptions, RowError};
 use eval::evaluation::Note;
 use eval::leakage::{Shared, shared_images, shared_prompts};
-use eval::rows::{BenchmarkRows, pictures};
-use prompt::{Message, Part};
+use eval::rows::BenchmarkRows;
+use prompt::{Message, Part, pictures};
 
 /// Rows that a sentence names.
 const LISTED_ROWS: usize = 5;
 
-/// A sentence on pictures and one on prompts.
+/// A sentence on pictures and one on prompts, and one on whatever could not be read.
 pub(super) fn notes(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Result<Vec<Note>> {
     let training = Dataset::open(training, &DatasetOptions::default())
         .context("cannot read the training data")?;
-    let items = || rows.scan().flatten();
-    let trained = || training.rows().flatten();
+    // Rows that cannot be read are counted when the prompts are read.
     let images = shared_images(
-        items().flat_map(|item| {
-            let images = pictures(&item);
-            images.into_iter().map(move |image| (item.comparison.id.clone(), (*image).clone()))
+        rows.scan().filter_map(Result::ok).flat_map(|item| {
+            let images: Vec<_> = pictures(&item.comparison.prompt).cloned().collect();
+            images.into_iter().map(move |image| (item.comparison.id.clone(), image))
         }),
-        trained().flat_map(|comparison| {
-            let images = images_of(&comparison);
-            images.into_iter().map(move |image| (comparison.id.clone(), (*image).clone()))
+        training.rows().filter_map(Result::ok).flat_map(|comparison| {
+            let responses = comparison.responses.iter().flatten();
+            let images: Vec<_> =
+                pictures(comparison.prompt.iter().chain(responses)).cloned().collect();
+            images.into_iter().map(move |image| (comparison.id.clone(), image))
         }),
     );
+    let (mut unread, mut untrained) = (Unread::default(), Unread::default());
     let prompts = shared_prompts(
-        items().map(|item| (item.comparison.id.clone(), text_of(&item.comparison.prompt))),
-        trained().map(|comparison| (comparison.id.clone(), text_of(&comparison.prompt))),
+        rows.scan()
+            .filter_map(|item| unread.read(item))
+            .map(|item| (item.comparison.id, text_of(&item.comparison.prompt))),
+        training
+            .rows()
+            .filter_map(|row| untrained.read(row))
+            .map(|comparison| (comparison.id, text_of(&comparison.prompt))),
     );
     let mut notes = vec![
         note("picture", &images.shared, rows.len(), "byte for byte"),
         note("prompt", &prompts, rows.len(), "word for word"),
     ];
+    notes.extend(unread.note("benchmark", rows.len()));
+    notes.extend(untrained.note("training data", training.len()));
     if !images.unreadable.is_empty() {
         let count = images.unreadable.len();
         let first = &images.unreadable[0];
@@ -49,6 +58,34 @@ pub(super) fn notes(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Resul
         });
     }
     Ok(notes)
+}
+
+/// Rows of one side that could not be read.
+#[derive(Default)]
+struct Unread {
+    count: usize,
+    /// What is wrong with the first.
+    first: String,
+}
+
+impl Unread {
+    fn read<T>(&mut self, row: Result<T, RowError>) -> Option<T> {
+        row.inspect_err(|error| {
+            if self.count == 0 {
+                self.first = error.to_string();
+            }
+            self.count += 1;
+        })
+        .ok()
+    }
+
+    fn note(self, side: &str, num_rows: usize) -> Option<Note> {
+        let Self { count, first } = self;
+        let text = format!(
+            "{count} of {num_rows} rows of the {side} could not be read, so that nobody knows what they share; the first: {first}."
+        );
+        (count > 0).then_some(Note { is_warning: true, text })
+    }
 }
 
 fn note(what: &str, shared: &[Shared], num_rows: usize, how: &str) -> Note {
@@ -66,17 +103,6 @@ fn note(what: &str, shared: &[Shared], num_rows: usize, how: &str) -> Note {
         listed.join(", ")
     );
     Note { is_warning: true, text }
-}
-
-fn images_of(comparison: &Comparison) -> Vec<std::sync::Arc<prompt::ImageSource>> {
-    let messages = comparison.prompt.iter().chain(comparison.responses.iter().flatten());
-    messages
-        .flat_map(|message| &message.content)
-        .filter_map(|part| match part {
-            Part::Image(image) => Some(image.clone()),
-            Part::Text(_) | Part::Video(_) => None,
-        })
-        .collect()
 }
 
 fn text_of(messages: &[Message]) -> String {

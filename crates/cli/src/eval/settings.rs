@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use eval::outputs::{EVALUATION_FILE, REWARDS_FILE, replace};
+use eval::outputs::{EVALUATION_FILE, REWARDS_FILE};
 use eval::rows::BenchmarkRows;
+use page::document::replace;
 
 use super::{Args, Model};
 
@@ -16,6 +17,7 @@ const SETTINGS_FILE: &str = "run.json";
 /// Names and values.
 pub(super) struct Settings {
     model: String,
+    rows_hash: String,
     values: Vec<(String, String)>,
 }
 
@@ -44,8 +46,8 @@ impl Settings {
             add("chat template (hash)", loaded.processor.template_hash().to_owned());
             add("compute type", loaded.dtype.to_string());
             add("CPU tier", device.as_cpu().tier().name().to_owned());
-            add("largest picture, pixels", limit(args.max_pixels));
-            add("longest conversation, tokens", limit(args.max_tokens));
+            add("largest picture, pixels", limit(args.options.max_pixels));
+            add("longest conversation, tokens", limit(args.options.max_tokens));
             add("scored without pictures, too", given(args.no_blind));
             add("scored with other pictures, too", given(args.no_swapped));
             name.clone()
@@ -60,13 +62,19 @@ impl Settings {
         let files: Vec<String> = rows.files().map(|file| file.display().to_string()).collect();
         add("benchmark", rows.benchmark().name().to_owned());
         add("files", files.join(", "));
-        add("files (BLAKE3)", rows.hash().context("cannot read the benchmark's files")?);
-        Ok(Self { model: name, values })
+        let rows_hash = rows.hash().context("cannot read the benchmark's files")?;
+        add("files (BLAKE3)", rows_hash.clone());
+        Ok(Self { model: name, rows_hash, values })
     }
 
     /// Name of what is evaluated.
     pub(super) fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Hash of the benchmark's files.
+    pub(super) fn rows_hash(&self) -> &str {
+        &self.rows_hash
     }
 
     pub(super) fn provenance(&self) -> Vec<(String, String)> {

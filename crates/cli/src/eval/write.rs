@@ -10,11 +10,12 @@ use eval::item::Scored;
 use eval::judged::{Judged, Shown, surest_mistakes};
 use eval::outputs::{
     EVALUATION_FILE, FIGURES_FILE, MARKDOWN_FILE, REPORT_FILE, REWARDS_FILE, ROWS_FILE, csv, json,
-    markdown, replace, rewardbench_line, rewardbench_summary, row_line, shown, shown_interval,
+    markdown, rewardbench_line, rewardbench_summary, row_line, shown, shown_interval,
 };
 use eval::probes::judged_pairs;
 use eval::rewards::{RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
+use page::document::replace;
 
 use crate::sheet::{Sheet, columns};
 
@@ -72,7 +73,7 @@ fn rewardbench(
     let model = Path::new(&evaluation.model)
         .file_name()
         .map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-    let summary = rewardbench_summary(evaluation, scored, &[]);
+    let summary = rewardbench_summary(evaluation, scored);
     let file = folder.join(format!("{model}.json"));
     replace(&file, &summary).with_context(|| format!("cannot write `{}`", file.display()))?;
     let file = folder.join(format!("{model}_outputs.jsonl"));

@@ -1,6 +1,7 @@
 //! The report of `inspect` for people.
 
 use model::config::MODEL_TYPE;
+use page::number;
 
 use super::report::{Head, Limits, ProcessorFacts, Report, Statistics, Storage, TensorFacts};
 use crate::sheet::{self, Sheet};
@@ -37,15 +38,15 @@ pub(super) fn render(report: &Report) -> String {
 
 fn parameters(page: &mut Sheet, report: &Report) {
     let numbers = &report.parameters;
-    let total = sheet::count(numbers.total);
+    let total = number::count(numbers.total);
     let mut parts = vec![
-        format!("vision {}", sheet::count(numbers.vision)),
-        format!("language {}", sheet::count(numbers.language)),
+        format!("vision {}", number::count(numbers.vision)),
+        format!("language {}", number::count(numbers.language)),
     ];
     if numbers.lm_head > 0 {
-        parts.push(format!("lm_head {} (not used)", sheet::count(numbers.lm_head)));
+        parts.push(format!("lm_head {} (not used)", number::count(numbers.lm_head)));
     }
-    parts.push(format!("head {}", sheet::count(numbers.head)));
+    parts.push(format!("head {}", number::count(numbers.head)));
     page.row("parameters", format!("{total}: {}", parts.join(", ")));
 }
 
@@ -106,12 +107,12 @@ fn towers(page: &mut Sheet, report: &Report) {
     );
     page.row(
         "longest conversation",
-        format!("{} tokens", sheet::count(language.max_position_embeddings as u64)),
+        format!("{} tokens", number::count(language.max_position_embeddings as u64)),
     );
     let tied = if language.tie_word_embeddings { "tied to lm_head" } else { "not tied to lm_head" };
     page.row(
         "embedding table",
-        format!("{} tokens, {tied}", sheet::count(language.vocab_size as u64)),
+        format!("{} tokens, {tied}", number::count(language.vocab_size as u64)),
     );
 }
 
@@ -148,7 +149,7 @@ fn statistics(tensor: &Statistics) -> Vec<String> {
     };
     let note = match tensor.not_finite {
         0 => String::new(),
-        count => format!("{} not finite", sheet::count(count)),
+        count => format!("{} not finite", number::count(count)),
     };
     vec![
         tensor.name.clone(),
@@ -170,8 +171,8 @@ fn processor(page: &mut Sheet, report: &Report) {
     };
     let ProcessorFacts { chat_template_hash, tokenizer_vocab_size, special_tokens, .. } = facts;
     page.row("chat template", format!("blake3 {chat_template_hash}"));
-    let rows = sheet::count(report.language.vocab_size as u64);
-    let tokens = sheet::count(*tokenizer_vocab_size as u64);
+    let rows = number::count(report.language.vocab_size as u64);
+    let tokens = number::count(*tokenizer_vocab_size as u64);
     let fits = if facts.vocabulary_fits {
         format!("{tokens} tokens; the embedding table has {rows}")
     } else {
@@ -191,7 +192,7 @@ fn processor(page: &mut Sheet, report: &Report) {
 fn limits(limits: &Limits) -> String {
     let [min_pixels, max_pixels, min_tokens, max_tokens] =
         [limits.min_pixels, limits.max_pixels, limits.min_tokens, limits.max_tokens]
-            .map(sheet::count);
+            .map(number::count);
     format!("{min_pixels} to {max_pixels} pixels, {min_tokens} to {max_tokens} tokens")
 }
 
@@ -205,7 +206,7 @@ fn tensor_list(page: &mut Sheet, tensors: &[TensorFacts]) {
             tensor.name.clone(),
             shape(&tensor.shape),
             tensor.stored_as.clone(),
-            sheet::count(tensor.size_bytes),
+            number::count(tensor.size_bytes),
             tensor.file.clone(),
             if renamed { tensor.original_name.clone() } else { "same".to_owned() },
         ]

@@ -1,6 +1,7 @@
 //! A file of rows: encoded ahead, scored in batches by token budget, written in order.
 
 use anyhow::Context;
+use model::ScoreError;
 use prompt::Encoded;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub(super) fn run(args: &Args, input: &Path) -> anyhow::Result<Outcome> {
         _ => Existing::Refuse,
     };
     let plan = Plan::new(args.output.as_deref(), input, existing)?;
-    let device = args.device.device()?;
-    let loaded = Arc::new(super::load(args, &device)?);
+    let (loaded, device) = args.options.load(&args.model)?;
+    let loaded = Arc::new(loaded);
     let mut target = plan.open(&settings(args, &loaded, &device, &source))?;
     let done = std::mem::take(&mut target.done);
     let num_rows = source.mark.as_ref().map(|mark| mark.rows);
@@ -61,8 +62,8 @@ fn settings(args: &Args, loaded: &Loaded, device: &engine::Device, source: &Sour
         fingerprint: loaded.fingerprint.clone(),
         dtype: loaded.dtype.to_string(),
         tier: device.as_cpu().tier().name().to_owned(),
-        max_pixels: args.max_pixels,
-        max_tokens: args.max_tokens,
+        max_pixels: args.options.max_pixels,
+        max_tokens: args.options.max_tokens,
         input: source.mark.clone(),
     }
 }
@@ -103,34 +104,20 @@ impl Run {
     }
 
     fn score_batch(&mut self, batch: Vec<Prepared>) -> Vec<Record> {
-        let scores = self.scores(&batch);
+        let groups: Vec<Vec<&Encoded>> =
+            batch.iter().map(|row| encoded(row).iter().collect()).collect();
+        let scores = self.loaded.model.score_groups(&groups);
         batch.into_iter().zip(scores).map(|(row, scores)| self.record(row, scores)).collect()
     }
 
-    /// The model's answer to each row; none of a row that was refused before.
-    fn scores(&self, batch: &[Prepared]) -> Vec<Result<Vec<f32>, String>> {
-        let model = &self.loaded.model;
-        let together: Vec<&Encoded> = batch.iter().flat_map(encoded).collect();
-        if let Ok(scores) = model.score(&together) {
-            let mut scores = scores.into_iter();
-            return batch
-                .iter()
-                .map(|row| Ok(scores.by_ref().take(encoded(row).len()).collect()))
-                .collect();
-        }
-        // A row that the model refuses must not cost the others their scores, which alone have the same bits.
-        let alone = |row| model.score(&encoded(row).iter().collect::<Vec<_>>());
-        batch.iter().map(|row| alone(row).map_err(|error| refusal(&error))).collect()
-    }
-
-    fn record(&mut self, row: Prepared, scores: Result<Vec<f32>, String>) -> Record {
+    fn record(&mut self, row: Prepared, scores: Result<Vec<f32>, ScoreError>) -> Record {
         let Prepared { line, id, conversations } = row;
         let refused = match (conversations, scores) {
             (Ok(conversations), Ok(scores)) => {
                 return Record::Scored(Scored::new(id, scores, &conversations));
             }
             (Err(refused), _) => refused,
-            (Ok(_), Err(reason)) => Refusal::Row(reason),
+            (Ok(_), Err(error)) => Refusal::Row(refusal(&error)),
         };
         let (place, error) = match refused {
             Refusal::Line(error) => (self.input.clone(), error),

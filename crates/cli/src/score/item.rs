@@ -16,7 +16,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let images = args.image.iter().cloned().map(ImageSource::Path).collect();
     let row = Row::new("item", images, prompt, args.response.clone());
     let conversations = row.conversations()?;
-    let loaded = super::load(args, &args.device.device()?)?;
+    let (loaded, _) = args.options.load(&args.model)?;
     let encoded = loaded.processor.encode_all(&conversations)?;
     let scores = loaded.model.score(&encoded.iter().collect::<Vec<_>>());
     let scores = scores.map_err(|error| anyhow!(refusal(&error)))?;

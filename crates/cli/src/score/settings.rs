@@ -2,6 +2,7 @@
 //! ways of scoring.
 
 use anyhow::{Context, bail};
+use page::document::replace;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -37,11 +38,8 @@ impl Settings {
     /// If the folder takes no more files.
     pub(super) fn write_beside(&self, output: &Path) -> anyhow::Result<()> {
         let path = path_beside(output);
-        let partial = with_suffix(&path, ".partial");
         let json = serde_json::to_string_pretty(self).expect("settings are plain JSON") + "\n";
-        std::fs::write(&partial, json)
-            .and_then(|()| std::fs::rename(&partial, &path))
-            .with_context(|| format!("cannot write `{}`", path.display()))
+        replace(&path, &json).with_context(|| format!("cannot write `{}`", path.display()))
     }
 
     /// Checks that the rows of an output were scored in this way, and from this input.
@@ -115,11 +113,7 @@ impl Settings {
 
 /// `scores.jsonl` → `scores.jsonl.run.json`.
 fn path_beside(output: &Path) -> PathBuf {
-    with_suffix(output, ".run.json")
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
+    let mut name = output.as_os_str().to_owned();
+    name.push(".run.json");
     PathBuf::from(name)
 }

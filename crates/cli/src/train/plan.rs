@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::Device;
 use model::config::{Config, RewardHeadConfig};
 use model::preset;
+use page::number;
 use train::plan::{Sample, elements, memory, probe, sample};
 use train::prepare::Preparer;
 use train::recipe::{ModelRecipe, Recipe};
@@ -56,8 +57,8 @@ fn prepared(recipe: &Recipe, sheet: &mut Sheet) -> anyhow::Result<Found> {
         "rows",
         format!(
             "{} to train on, {} held out",
-            sheet::count(train as u64),
-            sheet::count(held_out as u64)
+            number::count(train as u64),
+            number::count(held_out as u64)
         ),
     );
     sheet.row("format", data.format());
@@ -67,7 +68,7 @@ fn prepared(recipe: &Recipe, sheet: &mut Sheet) -> anyhow::Result<Found> {
 
 fn row_of_parameters(recipe: &Recipe, config: &Config, head: &RewardHeadConfig, sheet: &mut Sheet) {
     let elements = elements(config, head, recipe);
-    let (all, trained) = (sheet::count(elements.all), sheet::count(elements.trained));
+    let (all, trained) = (number::count(elements.all), number::count(elements.trained));
     sheet.row("parameters", format!("{all}, of which {trained} are trained"));
 }
 

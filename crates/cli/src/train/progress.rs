@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use page::number;
 use std::io::IsTerminal;
 use train::metrics::{EvaluationMetrics, StepMetrics};
 use train::run::{Begun, Progress};
 
 use crate::output::complain;
-use crate::sheet;
 
 /// Pause between lines when there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(20);
@@ -81,10 +81,10 @@ impl Progress for Bar {
     fn begun(&mut self, begun: &Begun) {
         complain(&format!(
             "{} rows to train on, {} held out ({}); {} parameters in {} tensors are trained; {} steps{}",
-            sheet::count(begun.train_rows as u64),
-            sheet::count(begun.held_out_rows as u64),
+            number::count(begun.train_rows as u64),
+            number::count(begun.held_out_rows as u64),
             begun.format,
-            sheet::count(begun.trained_elements as u64),
+            number::count(begun.trained_elements as u64),
             begun.trained_tensors,
             begun.total_steps,
             if begun.steps_done > 0 {

@@ -2,10 +2,8 @@
 //!
 //! Made only for the few pairs that are shown, from the rows of the data. It reads no file and draws nothing.
 
-use std::sync::Arc;
-
 use data::Comparison;
-use prompt::{ImageSource, Message, Part};
+use prompt::{ImageSource, Message, Part, pictures};
 
 use super::Judged;
 
@@ -14,8 +12,8 @@ use super::Judged;
 pub struct Shown {
     /// The pair and its rewards.
     pub judged: Judged,
-    /// Pictures of the prompt and of both answers.
-    pub images: Vec<Arc<ImageSource>>,
+    /// Pictures of the prompt and of both answers, frames of videos among them.
+    pub images: Vec<ImageSource>,
     /// Prompt as people read it.
     pub prompt: String,
     /// Text of the better answer.
@@ -33,7 +31,9 @@ impl Shown {
         let (chosen, rejected) =
             (&comparison.responses[judged.better], &comparison.responses[judged.worse]);
         Self {
-            images: pictures(comparison.prompt.iter().chain(chosen).chain(rejected)),
+            images: pictures(comparison.prompt.iter().chain(chosen).chain(rejected))
+                .cloned()
+                .collect(),
             prompt: text_of(&comparison.prompt),
             chosen: text_of(chosen),
             rejected: text_of(rejected),
@@ -45,16 +45,6 @@ impl Shown {
     pub fn without_row(judged: Judged, reason: &str) -> Self {
         Self { judged, prompt: format!("[not shown: {reason}]"), ..Self::default() }
     }
-}
-
-fn pictures<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<Arc<ImageSource>> {
-    messages
-        .flat_map(|message| &message.content)
-        .filter_map(|part| match part {
-            Part::Image(image) => Some(image.clone()),
-            Part::Text(_) | Part::Video(_) => None,
-        })
-        .collect()
 }
 
 /// Texts of messages as people read them; roles only where there are several messages.
@@ -81,7 +71,10 @@ pub fn text_of(messages: &[Message]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use data::Preference;
+    use prompt::VideoSource;
 
     use super::*;
 
@@ -90,13 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_shown_with_its_own_answers_and_the_pictures_in_order() {
+    fn a_pair_is_shown_with_its_own_answers_and_the_pictures_and_frames_in_order() {
         let picture =
             |name: &str| Arc::new(ImageSource::Bytes { label: name.to_owned(), bytes: Vec::new() });
         let text = |text: &str| Part::Text(text.to_owned());
         let answer = |words: &str, picture: Arc<ImageSource>| {
             vec![message("assistant", vec![text(words), Part::Image(picture)])]
         };
+        let frames = vec![picture("c 0").as_ref().clone(), picture("c 1").as_ref().clone()];
+        let clip = Part::Video(Arc::new(VideoSource { frames, fps: 2.0 }));
         let comparison = Comparison {
             id: "row".to_owned(),
             source: "set".to_owned(),
@@ -107,7 +102,7 @@ mod tests {
             responses: vec![
                 answer("a", picture("a")),
                 answer("b", picture("b")),
-                answer("c", picture("c")),
+                vec![message("assistant", vec![text("c"), clip])],
             ],
             preference: Preference {
                 ranks: vec![2, 1, 0],
@@ -118,8 +113,8 @@ mod tests {
         };
         let shown = Shown::new(&comparison, Judged { better: 2, worse: 0, ..Judged::default() });
         assert_eq!(shown.prompt, "system: Be brief.\nuser: [picture]What is it?");
-        assert_eq!((shown.chosen.as_str(), shown.rejected.as_str()), ("c[picture]", "a[picture]"));
-        let names: Vec<_> = shown.images.iter().map(|image| image.name()).collect();
-        assert_eq!(names, ["asked", "c", "a"]);
+        assert_eq!((shown.chosen.as_str(), shown.rejected.as_str()), ("c[video]", "a[picture]"));
+        let names: Vec<_> = shown.images.iter().map(ImageSource::name).collect();
+        assert_eq!(names, ["asked", "c 0", "c 1", "a"]);
     }
 }

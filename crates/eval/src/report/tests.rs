@@ -1,12 +1,12 @@
 //! Tests of the page of an evaluation: what stands on it, that it is well formed, and that no text can break out of it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use prompt::ImageSource;
 use testkit::page::{assert_inert, text_of};
 
 use super::*;
+use crate::contamination::Contamination;
 use crate::evaluation::BenchmarkFacts;
 use crate::figure::Figure;
 use crate::item::{Labels, Scored};
@@ -89,6 +89,7 @@ fn evaluation(rows: &[Scored]) -> Evaluation {
         },
         figures: figures(rows),
         probes: Some(Probes::of(rows, "characters")),
+        contamination: Contamination::Unknown,
         notes: vec![
             note(true, "2 rows have no rewards; the figures are over the rest."),
             note(false, "1 id occurs more than once: `row-7`."),
@@ -108,7 +109,7 @@ fn evaluation(rows: &[Scored]) -> Evaluation {
     }
 }
 
-fn picture(seed: u64) -> Arc<ImageSource> {
+fn picture(seed: u64) -> ImageSource {
     let hue = |shift: u64| (noise(seed + shift) * 200.0) as u8;
     let colors = [[hue(0), 60, 50], [40, hue(1), 220]];
     let pixels = image::RgbImage::from_fn(420, 300, |x, y| {
@@ -116,7 +117,7 @@ fn picture(seed: u64) -> Arc<ImageSource> {
     });
     let mut bytes = std::io::Cursor::new(Vec::new());
     pixels.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    Arc::new(ImageSource::Bytes { label: format!("{seed}.png"), bytes: bytes.into_inner() })
+    ImageSource::Bytes { label: format!("{seed}.png"), bytes: bytes.into_inner() }
 }
 
 fn mistakes(num: usize) -> Vec<Shown> {
@@ -253,7 +254,7 @@ fn hostile_texts_stay_texts() {
     let pair = &mut mistakes[0];
     (pair.judged.id, pair.judged.kind) = (hostile.clone(), Some(hostile.clone()));
     (pair.prompt, pair.chosen, pair.rejected) = (hostile.clone(), hostile.clone(), hostile.clone());
-    pair.images.push(Arc::new(ImageSource::Bytes { label: hostile.clone(), bytes: vec![0] }));
+    pair.images.push(ImageSource::Bytes { label: hostile.clone(), bytes: vec![0] });
     let page = html(&evaluation, &mistakes);
     text_of(&page);
     assert_inert(&page);
@@ -307,9 +308,9 @@ fn the_same_result_gives_the_same_bytes_also_after_it_was_stored() {
 fn pages_to_look_at() {
     let folder = PathBuf::from(std::env::var_os("REPORT_FOLDER").unwrap());
     let full = evaluation(&scored(1250));
-    page::document::write(&folder.join("evaluation.html"), &html(&full, &mistakes(8))).unwrap();
+    page::document::replace(&folder.join("evaluation.html"), &html(&full, &mistakes(8))).unwrap();
     let mut bare = evaluation(&scored(12));
     bare.figures.truncate(1);
     (bare.probes, bare.failed, bare.notes) = (None, Vec::new(), Vec::new());
-    page::document::write(&folder.join("bare.html"), &html(&bare, &[])).unwrap();
+    page::document::replace(&folder.join("bare.html"), &html(&bare, &[])).unwrap();
 }

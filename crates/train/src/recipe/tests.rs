@@ -197,7 +197,7 @@ fn the_length_of_a_run_follows_epochs_and_comparisons() {
 #[test]
 fn every_recipe_of_the_repository_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-    for name in ["tiny.toml", "demo.toml", "basereward_7b.toml"] {
+    for name in ["tiny.toml", "demo.toml", "scratch.toml", "basereward_7b.toml"] {
         let recipe =
             Recipe::read(&folder.join(name), &[]).unwrap_or_else(|error| panic!("{error}"));
         let rates = recipe.part_rates();

@@ -50,7 +50,7 @@ pub struct ReportInput {
 /// # Errors
 /// Whatever the operating system says.
 pub fn write(path: &Path, input: &ReportInput) -> io::Result<()> {
-    page::document::write(path, &render(input))
+    page::document::replace(path, &render(input))
 }
 
 /// The report as text.

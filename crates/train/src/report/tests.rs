@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use eval::judged::surest_mistakes;
 use prompt::ImageSource;
@@ -45,7 +44,7 @@ fn history(num_steps: u64) -> Vec<StepMetrics> {
         .collect()
 }
 
-fn picture(seed: u64) -> Arc<ImageSource> {
+fn picture(seed: u64) -> ImageSource {
     let colors = [[220u8, 60, 50], [40, 120, 220], [240, 190, 40], [50, 160, 90]];
     let cell = |x: u32, y: u32| colors[(noise(seed * 9 + u64::from(y * 3 + x)) * 4.0) as usize % 4];
     let pixels = image::RgbImage::from_fn(84, 84, |x, y| {
@@ -55,7 +54,7 @@ fn picture(seed: u64) -> Arc<ImageSource> {
     let mut bytes = io::Cursor::new(Vec::new());
     pixels.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     let label = format!("{seed:06}.png");
-    Arc::new(ImageSource::Bytes { label, bytes: bytes.into_inner() })
+    ImageSource::Bytes { label, bytes: bytes.into_inner() }
 }
 
 fn held_out(num_pairs: u64, skill: f64) -> Vec<Judged> {
@@ -182,7 +181,7 @@ fn hostile_texts_stay_texts() {
     for pair in &mut input.mistakes {
         (pair.prompt, pair.chosen) = (hostile.to_owned(), hostile.to_owned());
         let label = hostile.to_owned();
-        pair.images.push(Arc::new(ImageSource::Bytes { label, bytes: vec![0] }));
+        pair.images.push(ImageSource::Bytes { label, bytes: vec![0] });
     }
     let page = render(&input);
     text_of(&page);
