@@ -74,6 +74,29 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
+    /// A file that lists the other files of its set, and cannot be read.
+    #[error("`{}` does not list the files of its set: {fault}", path.display())]
+    Listing {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: RowFault,
+    },
+    /// A file or folder that another file lists and that is not there.
+    #[error(
+        "`{}` lists `{}` as the `{key}` of `{name}`, which does not exist; unpack it there, or take `{name}` out of the list",
+        listing.display(), path.display()
+    )]
+    ListedMissing {
+        /// The file with the list.
+        listing: PathBuf,
+        /// The part of the set.
+        name: String,
+        /// What the path is for.
+        key: &'static str,
+        /// The path, where it should be.
+        path: PathBuf,
+    },
     /// Keys that belong to no known format.
     #[error(
         "`{}` follows no known format: the keys of its {place} are {keys}; use `prompt`, `chosen` and `rejected`, or one of the published schemas",
@@ -227,6 +250,36 @@ pub enum RowFault {
         reason: &'static str,
         /// Characters before the fault.
         num_read: usize,
+    },
+    /// A text that should hold JSON.
+    #[error("`{key}` is not valid JSON: {reason}, at character {column}")]
+    JsonText {
+        /// The key.
+        key: &'static str,
+        /// Number of the character, counted from 1.
+        column: usize,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A text without a part that should be taken out of it.
+    #[error("no {part} is found in `{key}`; leave the row out")]
+    PartNotFound {
+        /// The key.
+        key: &'static str,
+        /// What it should hold.
+        part: &'static str,
+    },
+    /// Too few responses with ratings to compare.
+    #[error(
+        "only {rated} of {given} `{key}` are rated with numbers alone; a comparison needs at least 2"
+    )]
+    TooFewRated {
+        /// The key.
+        key: &'static str,
+        /// The responses.
+        given: usize,
+        /// Those with numbers for all their ratings.
+        rated: usize,
     },
     /// Keys that belong to no known format of preferences.
     #[error(
@@ -387,6 +440,9 @@ impl RowFault {
             }
             Self::Choice { key, expected, .. } => format!("`{key}` is not {expected}"),
             Self::ListText { key, .. } => format!("`{key}` is not a list"),
+            Self::JsonText { key, .. } => format!("`{key}` is not valid JSON"),
+            Self::PartNotFound { key, part } => format!("no {part} in `{key}`"),
+            Self::TooFewRated { .. } => "fewer than 2 rated responses".to_owned(),
             Self::UnknownFormat { .. } => "no known format".to_owned(),
             Self::ResponsePicture { .. } => "a response holds a picture".to_owned(),
             Self::Frames { .. } => "video that cannot be read".to_owned(),

@@ -3,50 +3,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod shown;
+mod tables;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
 use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
-use arrow_array::{
-    Array, ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray,
-};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
 use data::{Dataset, DatasetOptions};
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
 use prompt::{ImageSource, Part};
 use shown::{assert_shown, fixture, open, shown};
+use tables::{pictures, texts, write_table};
 use tempfile::TempDir;
-
-/// A column of `{bytes, path}`, as `datasets` writes pictures.
-fn pictures(contents: Vec<Option<&[u8]>>) -> ArrayRef {
-    let num_rows = contents.len();
-    let bytes: ArrayRef = Arc::new(BinaryArray::from(contents));
-    let paths: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>; num_rows]));
-    Arc::new(StructArray::from(vec![
-        (Arc::new(Field::new("bytes", DataType::Binary, true)), bytes),
-        (Arc::new(Field::new("path", DataType::Utf8, true)), paths),
-    ]))
-}
-
-fn texts(texts: &[&str]) -> ArrayRef {
-    Arc::new(StringArray::from(texts.to_vec()))
-}
-
-/// Writes a table in row groups of two rows.
-fn write_table(path: &Path, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
-    let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
 
 #[test]
 fn tables_hold_pictures_by_their_bytes() {

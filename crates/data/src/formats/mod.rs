@@ -180,6 +180,15 @@ pub fn apart(
     Layout::Apart { prompt_key, prompt, responses, images }.place()
 }
 
+/// Two whole conversations, divided into what both begin with and the rest of each. All share the pictures.
+pub(crate) fn whole(
+    keys: [&'static str; 2],
+    conversations: [Vec<Draft>; 2],
+    images: Vec<Arc<ImageSource>>,
+) -> Result<(Vec<Message>, Vec<Vec<Message>>), RowFault> {
+    Layout::Whole { keys, conversations, images: [images.clone(), images] }.place()
+}
+
 /// The preference of a pair whose first response is the chosen one.
 fn pair_preference(row: &Value) -> Result<Preference, RowFault> {
     let soft_label = optional_number(row, "soft_label")?;
@@ -191,7 +200,8 @@ fn pair_preference(row: &Value) -> Result<Preference, RowFault> {
     Ok(Preference { ranks: vec![0, 1], scores: None, margin, soft_label })
 }
 
-fn refuse_other_media(row: &Value) -> Result<(), RowFault> {
+/// Refuses a row that comes with media that cannot be trained on.
+pub(crate) fn refuse_other_media(row: &Value) -> Result<(), RowFault> {
     let is_given = |value: &Value| match value {
         Value::List(values) => !values.is_empty(),
         Value::Text(text) => !text.is_empty(),

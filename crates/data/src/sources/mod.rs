@@ -9,18 +9,45 @@ mod preferences;
 mod rlaif_v;
 mod rows;
 
+mod ixc_reward;
+mod llava_critic_pairwise;
+mod mm_rlhf;
+mod mmif;
+mod mmpr;
+mod omnialign_v_dpo;
+mod pictured;
+mod povid;
+mod r1_reward;
+mod rlhf_v;
+mod vlfeedback;
+
 use std::path::{Path, PathBuf};
 
 pub use self::rows::{SourceRows, Unit};
 use crate::comparison::Preference;
 use crate::error::{DataError, RowFault};
+use crate::fields::{required, text};
 use crate::files::find;
 use crate::formats::{Parsed, apart};
 use crate::messages::said;
 use crate::value::Value;
 
 /// Every source, in the order in which they are proposed for rows that several could read.
-pub static ALL: [&Source; 3] = [&rlaif_v::SOURCE, &helpsteer2::SOURCE, &preferences::SOURCE];
+pub static ALL: [&Source; 13] = [
+    &rlaif_v::SOURCE,
+    &rlhf_v::SOURCE,
+    &r1_reward::SOURCE,
+    &mm_rlhf::SOURCE,
+    &vlfeedback::SOURCE,
+    &llava_critic_pairwise::SOURCE,
+    &povid::SOURCE,
+    &ixc_reward::SOURCE,
+    &mmif::SOURCE,
+    &mmpr::SOURCE,
+    &omnialign_v_dpo::SOURCE,
+    &helpsteer2::SOURCE,
+    &preferences::SOURCE,
+];
 
 /// A published set of preferences.
 #[derive(Debug)]
@@ -90,6 +117,12 @@ pub(crate) fn plain_files(path: &Path) -> Result<Vec<SourceFile>, DataError> {
     Ok(files.into_iter().map(own_dir).collect())
 }
 
+/// The texts of needed keys, each with its key.
+pub(crate) fn texts_of(row: &Value, keys: &[&str]) -> Result<Vec<(String, String)>, RowFault> {
+    let read = |key: &&str| Ok(((*key).to_owned(), text(required(row, key)?, key)?.to_owned()));
+    keys.iter().map(read).collect()
+}
+
 /// A comparison of texts without pictures, each under its key.
 pub(crate) fn texts(
     prompt_key: &'static str,
@@ -107,6 +140,16 @@ impl Preference {
     /// The first of two responses is the better one.
     pub(crate) fn first_of_two() -> Self {
         Self::by_ranks(vec![0, 1])
+    }
+
+    /// The second of two responses is the better one.
+    pub(crate) fn second_of_two() -> Self {
+        Self::by_ranks(vec![1, 0])
+    }
+
+    /// Two responses of one rank.
+    pub(crate) fn tie_of_two() -> Self {
+        Self::by_ranks(vec![0, 0])
     }
 
     /// Ranks alone.
