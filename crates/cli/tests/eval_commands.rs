@@ -398,3 +398,34 @@ fn rows_that_cannot_be_compared_with_training_data_are_counted() {
     );
     assert!(ended.out.contains("trained.jsonl"), "{}", ended.out);
 }
+
+#[test]
+fn a_row_without_rewards_for_its_withheld_pictures_is_counted_and_keeps_its_own() {
+    let place = prepared();
+    let data = "data/vl-rewardbench";
+    let name = "vl-rewardbench";
+    place.succeed(&["eval", "model", "--benchmark", name, "--data", data, "-o", "whole"]);
+    let mut lines = rewards(&place, "whole");
+    lines[2].as_object_mut().unwrap().remove("blind_scores").unwrap();
+    place.write("rewards.jsonl", support::lines(&lines));
+    place.succeed(&[
+        "eval",
+        "--rewards",
+        "rewards.jsonl",
+        "--benchmark",
+        name,
+        "--data",
+        data,
+        "-o",
+        "out",
+    ]);
+    let (whole, found) = (evaluation(&place, "whole"), evaluation(&place, "out"));
+    assert_eq!(found["figures"], whole["figures"]);
+    assert_eq!(found["probes"]["blind"]["num_rows"], 5);
+    let said = |folder: &str| {
+        place
+            .read(&format!("{folder}/report.md"))
+            .contains("1 of 6 rows with pictures have no rewards without them")
+    };
+    assert_eq!((said("whole"), said("out")), (false, true));
+}

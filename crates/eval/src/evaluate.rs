@@ -166,13 +166,12 @@ fn joined(rows: &BenchmarkRows, lines: &[RewardLine]) -> Result<Joined, Mismatch
                     let (found, expected) = (line.id.clone(), unscored.id);
                     return Err(MismatchError::Id { row, found, expected });
                 }
-                match &line.error {
-                    Some(error) => failed.push(fail(unscored.id, error.clone())),
-                    None => {
-                        let has_pictures = !item.visuals().is_empty();
-                        num_not_blind += usize::from(has_pictures && line.blind_scores.is_none());
-                        scored.push(with_scores(unscored, line)?);
-                    }
+                if let Some(error) = &line.error {
+                    failed.push(fail(unscored.id, error.clone()));
+                } else {
+                    let has_pictures = !item.visuals().is_empty();
+                    num_not_blind += usize::from(has_pictures && line.blind_scores.is_none());
+                    scored.push(with_scores(unscored, line)?);
                 }
             }
         }
