@@ -28,7 +28,7 @@ pub mod raw {
     };
     pub use crate::files::{RowFile, find};
     pub use crate::formats::{apart, ranks_from_best};
-    pub use crate::messages::{is_messages, messages, prompt, response, said};
+    pub use crate::messages::{is_messages, literal, messages, prompt, response, said};
     pub use crate::pictures::{listed, picture, pictures};
     pub use crate::value::{Value, parse_json};
 }

@@ -24,7 +24,9 @@ use crate::fields::optional_number;
 use crate::messages::is_messages;
 use crate::pictures::IMAGE_KEYS;
 use crate::value::Value;
+pub(crate) use implicit::transcript;
 use placing::{DraftResponse, Layout};
+pub(crate) use ranked::check_agreement;
 pub use ranked::ranks_from_best;
 
 /// Keys of a pair that every schema for pairs may have.
@@ -178,6 +180,15 @@ pub fn apart(
     let responses =
         responses.into_iter().map(|(key, messages)| DraftResponse { key, messages }).collect();
     Layout::Apart { prompt_key, prompt, responses, images }.place()
+}
+
+/// Two whole conversations, divided into what both begin with and the rest of each. All share the pictures.
+pub(crate) fn whole(
+    keys: [&'static str; 2],
+    conversations: [Vec<Draft>; 2],
+    images: Vec<Arc<ImageSource>>,
+) -> Result<(Vec<Message>, Vec<Vec<Message>>), RowFault> {
+    Layout::Whole { keys, conversations, images: [images.clone(), images] }.place()
 }
 
 /// The preference of a pair whose first response is the chosen one.
