@@ -2,7 +2,8 @@
 //!
 //! [`Dataset`] is the way in: it finds the rows of JSONL, JSON, Parquet and TSV files, recognizes the published schema that they follow, and
 //! reads one row at a time as a [`Comparison`]. [`sources`] reads the public sets in the schemas that they are published in. A row that cannot be used is a [`RowError`] that says where and why; it is never left out
-//! silently. [`shuffled`] orders the rows of an epoch, [`Dataset::split`] holds rows back by their pictures, [`Dataset::summary`] counts.
+//! silently. [`shuffled`] orders the rows of an epoch, [`Dataset::split`] holds rows back by their pictures, [`Dataset::summary`] counts, and
+//! [`inspect::inspect`] says what a path holds that nobody has described.
 //!
 //! Pictures are named here and not decoded. Nothing here knows tokens or tensors, and nothing touches the network.
 
@@ -12,6 +13,7 @@ mod error;
 mod fields;
 mod files;
 mod formats;
+pub mod inspect;
 mod messages;
 mod pictures;
 mod shuffle;

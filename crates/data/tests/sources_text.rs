@@ -309,3 +309,20 @@ fn captions_of_a_contest_are_compared_half_a_file_apart() {
     );
     assert_eq!(fault(&units[2]), "`caption` has 1 entries; a comparison needs at least 2");
 }
+
+#[test]
+fn a_row_of_a_contest_that_cannot_be_read_is_named_by_itself() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("7.csv");
+    let table =
+        "rank,caption,mean,precision,votes\n0,a,2.5,0.1,9\n1,b,2,0.1\n2,c,1,0.1,9\n3,d,1,0.1,9\n";
+    std::fs::write(&path, table).unwrap();
+    let source = Source::named("caption-contest").unwrap();
+    let rows = SourceRows::open(source, &(source.files)(&path).unwrap()[0]).unwrap();
+    let units: Vec<Unit> = rows.units(0..rows.len()).collect();
+    assert!(comparison(&units[0]).id.ends_with(":1"));
+    assert_eq!((units[1].row, units[1].num_rows), (1, 1));
+    assert_eq!(fault(&units[1]), "the row cannot be read: it has 4 cells for 5 columns");
+    assert_eq!((units[2].row, units[2].num_rows), (3, 1));
+    assert_eq!(fault(&units[2]), "`caption` has 1 entries; a comparison needs at least 2");
+}
