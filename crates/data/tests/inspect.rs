@@ -147,6 +147,7 @@ fn it_is_shown_as_text_and_written_as_json() {
     let text = inspection.to_string();
     for line in [
         "read as: preferences\n",
+        "format of 5 rows: pairs with a text as prompt (TRL, explicit prompt): `prompt`, `chosen`, `rejected`\n",
         "rows 7: comparisons 3 (with pictures 2, text only 1), pairs 3\n",
         "  prompt: a text, a whole number (100.0 %)\n",
         "  English: 2 (66.7 %)\n",

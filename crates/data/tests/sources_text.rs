@@ -57,6 +57,14 @@ fn every_fixture_is_proposed_for_its_own_source_first() {
 }
 
 #[test]
+fn pairs_with_a_prompt_of_their_own_are_not_taken_for_a_mixture() {
+    let row = r#"{"id":"1","source":"s","images":["a.png"],"prompt":"p","chosen":"a","rejected":"b","chosen_model":"m","chosen_rating":1,"score_chosen":2,"score_rejected":1}"#;
+    let row = data::raw::parse_json(row).unwrap();
+    let names: Vec<&str> = Source::candidates(&row).iter().map(|source| source.name).collect();
+    assert_eq!(names, ["preferences"]);
+}
+
+#[test]
 fn ultrafeedback_is_scored_by_the_mean_of_the_ratings_that_are_numbers() {
     let units = units("ultrafeedback", "ultrafeedback.jsonl");
     let first = comparison(&units[0]);

@@ -63,6 +63,9 @@ impl Inspection {
                 "may be {name}: {title} ({home}, {license}); {recognized_rows} of the first {sampled_rows} rows have its keys"
             )?;
         }
+        for (format, rows) in &self.formats {
+            writeln!(out, "format of {rows} rows: {format}")?;
+        }
         Ok(())
     }
 
@@ -84,8 +87,8 @@ impl Inspection {
         let mut languages: Vec<(&str, usize)> =
             self.languages.iter().map(|(name, count)| (*name, *count)).collect();
         languages.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-        let all = self.counts.comparisons;
-        writeln!(out, "\nlanguages of the questions:")?;
+        let all = languages.iter().map(|(_, count)| count).sum();
+        writeln!(out, "\nlanguages of {all} prompts:")?;
         for (name, count) in languages.iter().take(MAX_LINES) {
             writeln!(out, "  {name}: {count} ({})", percent(*count, all))?;
         }

@@ -1,14 +1,8 @@
-//! What is counted in a text: characters, its language, whether it has HTML in it.
+//! What is counted in a text: characters, and whether it has HTML in it.
 
 use prompt::Message;
 
 use super::texts_of;
-
-/// Instead of a language, where a text is too short or of too many.
-pub(super) const UNCERTAIN: &str = "not certain";
-
-/// Characters of a question that its language is told from: more make it no surer, only slower.
-const LANGUAGE_CHARS: usize = 400;
 
 /// Names of HTML elements that people and models write into answers.
 const ELEMENTS: [&str; 40] = [
@@ -58,16 +52,6 @@ pub(super) fn num_chars(messages: &[Message]) -> usize {
     texts_of(messages).map(|text| text.chars().count()).sum()
 }
 
-/// The language of a message, in English.
-pub(super) fn language(message: &Message) -> &'static str {
-    let text: String =
-        texts_of(std::slice::from_ref(message)).flat_map(str::chars).take(LANGUAGE_CHARS).collect();
-    match whatlang::detect(&text) {
-        Some(found) if found.is_reliable() => found.lang().eng_name(),
-        _ => UNCERTAIN,
-    }
-}
-
 /// Whether a text has a tag of a common HTML element. Other words in angle brackets, such as types in code, are none.
 pub(super) fn has_html(text: &str) -> bool {
     text.match_indices('<').any(|(place, _)| begins_with_element(&text[place + 1..]))
@@ -107,13 +91,5 @@ mod tests {
     #[test]
     fn characters_are_counted_and_not_bytes() {
         assert_eq!(num_chars(&[message("größer"), message("圖")]), 7);
-    }
-
-    #[test]
-    fn a_language_is_named_only_when_it_is_certain() {
-        let english = "What is the animal in this picture doing, and why would it do that?";
-        assert_eq!(language(&message(english)), "English");
-        assert_eq!(language(&message("これは何の写真ですか。")), "Japanese");
-        assert_eq!(language(&message("42")), UNCERTAIN);
     }
 }

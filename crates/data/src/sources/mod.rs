@@ -32,10 +32,10 @@ use crate::error::{DataError, RowFault};
 use crate::fields::{required, text};
 use crate::files::find;
 use crate::formats::{Parsed, apart, whole};
-use crate::messages::{literal, messages, said};
+use crate::messages::{is_messages, literal, messages, said};
 use crate::value::Value;
 
-/// Every source, in the order in which they are proposed for rows that several could read.
+/// Every source, in the order in which they are proposed for rows that several could read; the last one reads the common formats.
 pub static ALL: [&Source; 16] = [
     &rlaif_v::SOURCE,
     &caption_contest::SOURCE,
@@ -157,6 +157,11 @@ pub(crate) fn answers(
 pub(crate) fn texts_of(row: &Value, keys: &[&str]) -> Result<Vec<(String, String)>, RowFault> {
     let read = |key: &&str| Ok(((*key).to_owned(), text(required(row, key)?, key)?.to_owned()));
     keys.iter().map(read).collect()
+}
+
+/// Whether `chosen` and `rejected` are lists of messages, and the row has a value for all of the keys.
+pub(crate) fn has_conversations(row: &Value, keys: &[&str]) -> bool {
+    ["chosen", "rejected"].iter().all(|key| row.get(key).is_some_and(is_messages)) && row.has(keys)
 }
 
 /// A pair of whole conversations without pictures, `chosen` and `rejected`.

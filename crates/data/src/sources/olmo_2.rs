@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{Reading, Source, chosen_and_rejected, plain_files};
+use super::{Reading, Source, chosen_and_rejected, has_conversations, plain_files};
 use crate::comparison::Preference;
 use crate::error::RowFault;
 use crate::fields::written_number;
@@ -20,9 +20,7 @@ pub(super) static SOURCE: Source = Source {
     license: "ODC-BY-1.0, parts for non-commercial use only",
     about: "Pairs of whole conversations from several sources; where both are rated, the margin is the difference of the ratings.",
     id_key: Some("id"),
-    recognizes: |row| {
-        row.has(&["id", "source", "chosen", "rejected", "chosen_model", "chosen_rating"])
-    },
+    recognizes: |row| has_conversations(row, &["id", "source", "chosen_model", "chosen_rating"]),
     files: plain_files,
     reading: Reading::Row(read),
 };

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use super::{Reading, Source, chosen_and_rejected, plain_files};
+use super::{Reading, Source, chosen_and_rejected, has_conversations, plain_files};
 use crate::comparison::Preference;
 use crate::error::RowFault;
-use crate::formats::{Format, Parsed};
+use crate::formats::Parsed;
 use crate::value::Value;
 
 pub(super) static SOURCE: Source = Source {
@@ -19,9 +19,9 @@ pub(super) static SOURCE: Source = Source {
     about: "Pairs of whole conversations; what both begin with is the prompt.",
     id_key: None,
     recognizes: |row| {
-        row.has(&["chosen", "rejected", "source"])
-            && Format::recognize(row) == Some(Format::Implicit)
-            && matches!(row.get("chosen"), Some(Value::List(_)))
+        let has_own_prompt =
+            ["prompt", "question", "images", "image"].iter().any(|key| row.has(&[key]));
+        has_conversations(row, &["source"]) && !has_own_prompt
     },
     files: plain_files,
     reading: Reading::Row(read),

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{Reading, Source, chosen_and_rejected, plain_files};
+use super::{Reading, Source, chosen_and_rejected, has_conversations, plain_files};
 use crate::comparison::Preference;
 use crate::error::RowFault;
 use crate::fields::{number, required};
@@ -20,7 +20,7 @@ pub(super) static SOURCE: Source = Source {
     license: "MIT",
     about: "Pairs of whole conversations with the score of each; the margin is the difference of the scores, and equal scores are ties.",
     id_key: Some("prompt_id"),
-    recognizes: |row| row.has(&["chosen", "rejected", "score_chosen", "score_rejected"]),
+    recognizes: |row| has_conversations(row, &["score_chosen", "score_rejected"]),
     files: plain_files,
     reading: Reading::Row(read),
 };
