@@ -29,7 +29,7 @@ pub enum DataError {
     },
     /// A folder without any data file.
     #[error(
-        "`{}` holds no data file; name the folder that has `.jsonl`, `.json`, `.parquet` or `.tsv` files in it",
+        "`{}` holds no data file; name the folder that has `.jsonl`, `.json`, `.parquet`, `.tsv` or `.csv` files in it",
         folder.display()
     )]
     EmptyFolder {
@@ -37,7 +37,7 @@ pub enum DataError {
         folder: PathBuf,
     },
     /// A file of another kind.
-    #[error("`{}` is no data file; use `.jsonl`, `.ndjson`, `.json`, `.parquet` or `.tsv`", path.display())]
+    #[error("`{}` is no data file; use `.jsonl`, `.ndjson`, `.json`, `.parquet`, `.tsv` or `.csv`", path.display())]
     UnknownExtension {
         /// The file.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum DataError {
         reason: String,
     },
     /// A file that is no table with names of columns in its first line.
-    #[error("`{}` cannot be read as a table of tab-separated values: {reason}", path.display())]
+    #[error("`{}` cannot be read as a table of separated values: {reason}", path.display())]
     Separated {
         /// The file.
         path: PathBuf,
@@ -385,6 +385,20 @@ pub enum RowFault {
         /// Key of the worse conversation.
         rejected: &'static str,
     },
+    /// Transcripts that differ before their last turn.
+    #[error(
+        "the transcripts differ {num_messages} messages before their end; only the last one may, so leave the pair out"
+    )]
+    EarlyDivergence {
+        /// Messages of the longer one from the first different one on.
+        num_messages: usize,
+    },
+    /// A response that nobody rated.
+    #[error("`{key}` has no rating that is a number; leave the row out")]
+    Unrated {
+        /// The key, with its path.
+        key: String,
+    },
     /// A picture that is neither a name nor content.
     #[error(
         "`{key}` is not a picture: {reason}; give a path, a data: URL, base64, or `bytes` and `path`"
@@ -456,6 +470,10 @@ impl RowFault {
             Self::PromptEndsWithAssistant { .. } => "the prompt ends with `assistant`".to_owned(),
             Self::ResponseEnd { .. } => "a response does not end with `assistant`".to_owned(),
             Self::NoCommonPrompt { .. } => "no common beginning".to_owned(),
+            Self::EarlyDivergence { .. } => {
+                "transcripts that differ before their last turn".to_owned()
+            }
+            Self::Unrated { key } => format!("`{}` has no rating", without_indices(key)),
             Self::Image { .. } => "not a picture".to_owned(),
             Self::OtherMedia { key } => format!("`{key}` cannot be trained on"),
             Self::Pictures(prompt::RowError::RemoteImage { .. }) => {

@@ -61,6 +61,18 @@ pub(crate) fn number(value: &Value, key: &str) -> Result<f64, RowFault> {
     }
 }
 
+/// The finite number in `value`, or the one that its text writes down, as in tables of texts.
+///
+/// # Errors
+/// A fault that names the key.
+pub(crate) fn written_number(value: &Value, key: &str) -> Result<f64, RowFault> {
+    let Value::Text(text) = value else { return number(value, key) };
+    match text.trim().parse::<f64>() {
+        Ok(written) => number(&Value::Number(written), key),
+        Err(_) => Err(mistyped(value, key, "a number")),
+    }
+}
+
 /// The finite number of a key that may be absent.
 ///
 /// # Errors

@@ -44,6 +44,20 @@ pub fn said(role: &str, text: impl Into<String>) -> Draft {
     Draft { role: role.to_owned(), content: DraftContent::Text(text.into()) }
 }
 
+/// Messages in whose texts a mark such as `<image>` is plain text and no place.
+pub fn literal(drafts: Vec<Draft>) -> Vec<Draft> {
+    drafts.into_iter().map(literal_draft).collect()
+}
+
+/// A message in whose text a mark is plain text.
+pub(crate) fn literal_draft(draft: Draft) -> Draft {
+    let content = match draft.content {
+        DraftContent::Text(text) => DraftContent::Pieces(vec![Piece::Text(text)]),
+        pieces @ DraftContent::Pieces(_) => pieces,
+    };
+    Draft { role: draft.role, content }
+}
+
 /// Whether a value is one message, or a list that begins with one.
 pub(crate) fn is_messages(value: &Value) -> bool {
     match value {
@@ -90,7 +104,7 @@ fn message(value: &Value, key: &str, base_dir: &Path) -> Result<Draft, RowFault>
 }
 
 /// The speakers of LLaMA-Factory (`human`, `gpt`) and IXC-2.5-Reward (`bot`) beside those of chat templates.
-fn role(written: &str, key: &str) -> Result<&'static str, RowFault> {
+pub(crate) fn role(written: &str, key: &str) -> Result<&'static str, RowFault> {
     match written {
         "system" => Ok("system"),
         "user" | "human" => Ok("user"),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use prompt::Part;
+use serde::{Serialize, Serializer};
 
 use crate::comparison::Comparison;
 use crate::dataset::Dataset;
@@ -16,7 +17,7 @@ use crate::value::Value;
 const MAX_EXAMPLES: usize = 20;
 
 /// Counts over a [`Dataset`].
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// All rows.
     pub rows: usize,
@@ -37,6 +38,7 @@ pub struct Summary {
     /// Rows that could not be read, by reason.
     pub bad_rows: BTreeMap<String, usize>,
     /// The first rows that could not be read.
+    #[serde(serialize_with = "as_sentences")]
     pub examples: Vec<RowError>,
     /// Keys that the formats do not know, with the number of rows that have them.
     pub unknown_keys: BTreeMap<String, usize>,
@@ -71,8 +73,13 @@ impl Summary {
 
     /// Counts one row, for a caller that reads the rows anyway.
     pub fn add(&mut self, row: Result<Comparison, RowError>) {
-        self.rows += 1;
-        match row {
+        self.add_rows(1, row);
+    }
+
+    /// Counts rows that make one comparison together.
+    pub fn add_rows(&mut self, num_rows: usize, comparison: Result<Comparison, RowError>) {
+        self.rows += num_rows;
+        match comparison {
             Ok(comparison) => {
                 self.comparisons += 1;
                 self.pairs += comparison.pairs().len();
@@ -99,6 +106,10 @@ impl Summary {
             }
         }
     }
+}
+
+fn as_sentences<S: Serializer>(errors: &[RowError], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(RowError::to_string))
 }
 
 fn has_pictures(comparison: &Comparison) -> bool {

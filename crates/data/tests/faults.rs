@@ -58,11 +58,11 @@ fn data_sets_that_cannot_be_opened_say_why() {
     let error = Dataset::open(&[folder.path()], &options).unwrap_err();
     assert_eq!(
         without_folder(&error, folder.path()),
-        "`data` holds no data file; name the folder that has `.jsonl`, `.json`, `.parquet` or `.tsv` files in it"
+        "`data` holds no data file; name the folder that has `.jsonl`, `.json`, `.parquet`, `.tsv` or `.csv` files in it"
     );
     assert_eq!(
-        opening("rows.csv", "a,b"),
-        "`data/rows.csv` is no data file; use `.jsonl`, `.ndjson`, `.json`, `.parquet` or `.tsv`"
+        opening("rows.txt", "a,b"),
+        "`data/rows.txt` is no data file; use `.jsonl`, `.ndjson`, `.json`, `.parquet`, `.tsv` or `.csv`"
     );
     assert_eq!(
         opening("rows.jsonl", "\n\n"),

@@ -42,7 +42,8 @@ impl RowFile {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let rows = match extension(path).as_deref() {
             Some("jsonl" | "ndjson" | "json") => Rows::Json(JsonRows::open(path)?),
-            Some("tsv") => Rows::Separated(SeparatedRows::open(path)?),
+            Some("tsv") => Rows::Separated(SeparatedRows::open(path, b'\t')?),
+            Some("csv") => Rows::Separated(SeparatedRows::open(path, b',')?),
             Some("parquet") => Rows::Table(Table::open(path)?),
             _ => return Err(DataError::UnknownExtension { path: path.to_owned() }),
         };
@@ -101,7 +102,7 @@ impl RowFile {
 }
 
 /// The data files that paths name; a folder stands for the files directly in it and in its folder `data`, in the order of their names.
-/// A `.tsv` file in a folder counts only where no other data file does: published folders hold the same rows in both kinds.
+/// A `.tsv` or `.csv` file in a folder counts only where no other data file does: published folders hold the same rows in both kinds.
 ///
 /// # Errors
 /// A path that does not exist or cannot be read, and a folder without data files.
@@ -142,7 +143,7 @@ fn data_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         let path = entry.map_err(unreadable)?.path();
         let is_data = matches!(
             extension(&path).as_deref(),
-            Some("jsonl" | "ndjson" | "json" | "parquet" | "tsv")
+            Some("jsonl" | "ndjson" | "json" | "parquet" | "tsv" | "csv")
         );
         let is_description = DESCRIPTIONS.iter().any(|name| path.ends_with(name));
         if is_data && !is_description && path.is_file() {
@@ -154,7 +155,7 @@ fn data_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 fn is_separated(path: &Path) -> bool {
-    extension(path).as_deref() == Some("tsv")
+    matches!(extension(path).as_deref(), Some("tsv" | "csv"))
 }
 
 fn extension(path: &Path) -> Option<String> {

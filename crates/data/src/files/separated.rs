@@ -1,4 +1,4 @@
-//! Rows of tables of tab-separated values, found by their bytes.
+//! Rows of tables of values separated by tabs or commas, found by their bytes.
 //!
 //! Opening goes over the file once, a row at a time, and keeps where each begins. Every cell is a text, and an empty one is nothing: what a
 //! text means, such as a list or a picture, is decided elsewhere.
@@ -19,21 +19,23 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 #[derive(Debug)]
 pub(crate) struct SeparatedRows {
     path: PathBuf,
+    /// What stands between two cells.
+    delimiter: u8,
     columns: Vec<String>,
     /// First byte of each row, and the end of the file.
     starts: Vec<u64>,
 }
 
 impl SeparatedRows {
-    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let (columns, starts) = index(path).map_err(|fault| match fault {
+    pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, DataError> {
+        let (columns, starts) = index(path, delimiter).map_err(|fault| match fault {
             IndexFault::Io(source) => unreadable(path, source),
             IndexFault::Form(reason) => DataError::Separated { path: path.to_owned(), reason },
         })?;
         if starts.len() < 2 {
             return Err(DataError::NoRows { path: path.to_owned() });
         }
-        Ok(Self { path: path.to_owned(), columns, starts })
+        Ok(Self { path: path.to_owned(), delimiter, columns, starts })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,7 +46,7 @@ impl SeparatedRows {
         let fault = |reason: String| RowFault::Unreadable { reason };
         let bytes = self.bytes(row).map_err(|error| fault(error.to_string()))?;
         let mut record = ByteRecord::new();
-        let is_there = rules()
+        let is_there = rules(self.delimiter)
             .from_reader(bytes.as_slice())
             .read_byte_record(&mut record)
             .map_err(|error| fault(error.to_string()))?;
@@ -90,19 +92,19 @@ impl From<csv::Error> for IndexFault {
     }
 }
 
-/// How such files are written: by pandas, which puts quotes around a cell with a tab, a line end or a quote in it, and doubles its quotes.
-fn rules() -> ReaderBuilder {
+/// How such files are written: by pandas, which puts quotes around a cell with a delimiter, a line end or a quote in it, and doubles its quotes.
+fn rules(delimiter: u8) -> ReaderBuilder {
     let mut rules = ReaderBuilder::new();
-    rules.delimiter(b'\t').has_headers(false).flexible(true);
+    rules.delimiter(delimiter).has_headers(false).flexible(true);
     rules
 }
 
 /// The names of the columns, and where the rows begin and end.
-fn index(path: &Path) -> Result<(Vec<String>, Vec<u64>), IndexFault> {
+fn index(path: &Path, delimiter: u8) -> Result<(Vec<String>, Vec<u64>), IndexFault> {
     let mut file = File::open(path).map_err(IndexFault::Io)?;
     let begin = mark_length(&mut file).map_err(IndexFault::Io)?;
     file.seek(SeekFrom::Start(begin)).map_err(IndexFault::Io)?;
-    let mut reader = rules().from_reader(BufReader::with_capacity(1 << 20, file));
+    let mut reader = rules(delimiter).from_reader(BufReader::with_capacity(1 << 20, file));
     let mut record = ByteRecord::new();
     if !reader.read_byte_record(&mut record)? {
         return Ok((Vec::new(), Vec::new()));
@@ -148,7 +150,7 @@ mod tests {
     fn open(content: &[u8]) -> (tempfile::NamedTempFile, Result<SeparatedRows, DataError>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        let rows = SeparatedRows::open(file.path());
+        let rows = SeparatedRows::open(file.path(), b'\t');
         (file, rows)
     }
 
@@ -174,6 +176,14 @@ mod tests {
         assert_eq!(rows.read(1).unwrap(), second);
         let first = row(&[("id", Some("1")), ("text", Some("a\tb\n\"c\"")), ("more", None)]);
         assert_eq!(rows.read(0).unwrap(), first);
+    }
+
+    #[test]
+    fn commas_may_stand_between_cells() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"a,b\n\"1,\"\"2\"\"\",x\ty\n").unwrap();
+        let rows = SeparatedRows::open(file.path(), b',').unwrap();
+        assert_eq!(rows.read(0).unwrap(), row(&[("a", Some("1,\"2\"")), ("b", Some("x\ty"))]));
     }
 
     #[test]

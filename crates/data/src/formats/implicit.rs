@@ -73,7 +73,8 @@ fn is_transcript(text: &str) -> bool {
     text.starts_with(TRANSCRIPT_TURNS[0].0)
 }
 
-fn transcript(text: &str) -> Vec<Draft> {
+/// The turns of a transcript, each without the white space around it.
+pub(crate) fn transcript(text: &str) -> Vec<Draft> {
     let mut drafts = Vec::new();
     let mut rest = text;
     while let Some((mark, role)) = TRANSCRIPT_TURNS.iter().find(|(mark, _)| rest.starts_with(mark))

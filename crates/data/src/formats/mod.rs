@@ -24,7 +24,9 @@ use crate::fields::optional_number;
 use crate::messages::is_messages;
 use crate::pictures::IMAGE_KEYS;
 use crate::value::Value;
+pub(crate) use implicit::transcript;
 use placing::{DraftResponse, Layout};
+pub(crate) use ranked::check_agreement;
 pub use ranked::ranks_from_best;
 
 /// Keys of a pair that every schema for pairs may have.

@@ -8,6 +8,7 @@ use prompt::{Draft, DraftContent, ImageSource, Message, Part, Piece, count_place
 
 use crate::comparison::says_the_same;
 use crate::error::RowFault;
+use crate::messages::{literal, literal_draft};
 
 /// Pictures of a row, listed beside its messages.
 pub(super) type Listed = Vec<Arc<ImageSource>>;
@@ -90,8 +91,8 @@ fn place_apart(
     let is_marked = |drafts: &Vec<Draft>| drafts.iter().any(has_part_places);
     if in_all == in_prompt || (is_for_prompt && !responses.iter().any(is_marked)) {
         let placed = place(prompt, images, &[])?;
-        let literal = |drafts| Ok(place(&plain_texts(drafts), &[], &[])?);
-        let responses = responses.into_iter().map(literal).collect::<Result<_, RowFault>>()?;
+        let plain = |drafts| Ok(place(&literal(drafts), &[], &[])?);
+        let responses = responses.into_iter().map(plain).collect::<Result<_, RowFault>>()?;
         return Ok((placed, responses));
     }
     if given == in_all {
@@ -137,25 +138,13 @@ fn place_whole(
     if !is_for_asked || answers.iter().any(has_part_places) {
         return place(&drafts, images, &[]);
     }
-    let literal = |draft: Draft| if draft.role == "assistant" { plain_text(draft) } else { draft };
-    place(&drafts.into_iter().map(literal).collect::<Vec<_>>(), images, &[])
+    let plain = |draft: Draft| if draft.role == "assistant" { literal_draft(draft) } else { draft };
+    place(&drafts.into_iter().map(plain).collect::<Vec<_>>(), images, &[])
 }
 
 /// Whether a message has parts that wait for a listed picture.
 fn has_part_places(draft: &Draft) -> bool {
     matches!(&draft.content, DraftContent::Pieces(pieces) if pieces.contains(&Piece::ImagePlace))
-}
-
-fn plain_texts(drafts: Vec<Draft>) -> Vec<Draft> {
-    drafts.into_iter().map(plain_text).collect()
-}
-
-fn plain_text(draft: Draft) -> Draft {
-    let content = match draft.content {
-        DraftContent::Text(text) => DraftContent::Pieces(vec![Piece::Text(text)]),
-        pieces @ DraftContent::Pieces(_) => pieces,
-    };
-    Draft { role: draft.role, content }
 }
 
 /// Messages that both conversations begin with; the last message of each is left to its response.

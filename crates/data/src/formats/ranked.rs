@@ -62,7 +62,8 @@ pub fn ranks_from_best(numbers: &[f64]) -> Vec<u32> {
     numbers.iter().map(place).collect()
 }
 
-fn check_agreement(ranks: &[f64], scores: &[f64]) -> Result<(), RowFault> {
+/// That no response has a better rank than another, but a lower score.
+pub(crate) fn check_agreement(ranks: &[f64], scores: &[f64]) -> Result<(), RowFault> {
     for better in 0..ranks.len() {
         for worse in 0..ranks.len() {
             if ranks[better] < ranks[worse] && scores[better] < scores[worse] {

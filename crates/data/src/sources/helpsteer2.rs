@@ -2,15 +2,19 @@
 //!
 //! # Source
 //! The data card of `nvidia/HelpSteer2`; the weights of the attributes are those that its authors use with a 70B reward model
-//! (HelpSteer2, arXiv 2406.08673). Responses with equal weighted ratings are ties.
+//! (HelpSteer2, arXiv 2406.08673). Responses with equal weighted ratings are ties. Prompts of several turns are one text, in which
+//! `<extra_id_1>` and the speaker precede every turn but the first.
 
 use std::path::Path;
 
-use super::{Reading, Source, plain_files, texts};
+use prompt::Draft;
+
+use super::{Reading, Source, answers, plain_files};
 use crate::comparison::Preference;
 use crate::error::RowFault;
 use crate::fields::{number, required, text};
 use crate::formats::Parsed;
+use crate::messages::said;
 use crate::value::Value;
 
 /// Attributes and what each counts.
@@ -21,6 +25,10 @@ const WEIGHTS: [(&str, f64); 5] = [
     ("complexity", 0.55),
     ("verbosity", -0.4),
 ];
+
+/// What precedes a further turn in a prompt, and who speaks there.
+const TURNS: [(&str, &str); 2] =
+    [("<extra_id_1>User\n", "user"), ("<extra_id_1>Assistant\n", "assistant")];
 
 pub(super) static SOURCE: Source = Source {
     name: "helpsteer2",
@@ -51,7 +59,24 @@ fn read(rows: &[Value], _image_dir: &Path) -> Result<Parsed, RowFault> {
         ));
         scores.push(weighted(row)?);
     }
-    texts("prompt", prompt, responses, Preference::by_scores(&scores))
+    answers("prompt", turns(prompt), responses, Preference::by_scores(&scores))
+}
+
+fn turns(prompt: &str) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    let (mut rest, mut role) = (prompt, "user");
+    loop {
+        let next = TURNS
+            .iter()
+            .filter_map(|(mark, role)| Some((rest.find(mark)?, *mark, *role)))
+            .min_by_key(|(place, _, _)| *place);
+        let Some((place, mark, next_role)) = next else { break };
+        drafts.push(said(role, rest[..place].trim_end_matches('\n')));
+        rest = &rest[place + mark.len()..];
+        role = next_role;
+    }
+    drafts.push(said(role, rest));
+    drafts
 }
 
 fn weighted(row: &Value) -> Result<f64, RowFault> {

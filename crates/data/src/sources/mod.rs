@@ -4,36 +4,49 @@
 //! recipe, because many sets share the same keys and mean different things by them; [`Source::candidates`] only proposes. What is done with
 //! the comparisons, filters, and pairs are decided elsewhere.
 
+mod caption_contest;
 mod helpsteer2;
-mod preferences;
-mod rlaif_v;
-mod rows;
-
+mod helpsteer3;
+mod hh_rlhf;
 mod ixc_reward;
 mod llava_critic_pairwise;
 mod mm_rlhf;
 mod mmif;
 mod mmpr;
+mod olmo_2;
 mod omnialign_v_dpo;
 mod pictured;
+mod pku_saferlhf;
 mod povid;
+mod preferences;
 mod r1_reward;
+mod rlaif_v;
 mod rlhf_v;
+mod rows;
+mod shp;
+mod skywork_reward;
+mod swe_arena;
+mod tulu_3;
+mod ultrafeedback;
+mod ultrafeedback_binarized;
 mod vlfeedback;
+mod wildvision;
 
 use std::path::{Path, PathBuf};
+
+use prompt::Draft;
 
 pub use self::rows::{SourceRows, Unit};
 use crate::comparison::Preference;
 use crate::error::{DataError, RowFault};
 use crate::fields::{required, text};
 use crate::files::find;
-use crate::formats::{Parsed, apart};
-use crate::messages::said;
+use crate::formats::{Parsed, apart, whole};
+use crate::messages::{is_messages, literal, messages, said};
 use crate::value::Value;
 
-/// Every source, in the order in which they are proposed for rows that several could read.
-pub static ALL: [&Source; 13] = [
+/// Every source, in the order in which they are proposed for rows that several could read; the last one reads the common formats.
+pub static ALL: [&Source; 26] = [
     &rlaif_v::SOURCE,
     &rlhf_v::SOURCE,
     &r1_reward::SOURCE,
@@ -45,7 +58,20 @@ pub static ALL: [&Source; 13] = [
     &mmif::SOURCE,
     &mmpr::SOURCE,
     &omnialign_v_dpo::SOURCE,
+    &caption_contest::SOURCE,
     &helpsteer2::SOURCE,
+    &helpsteer3::SOURCE,
+    &pku_saferlhf::BETTER,
+    &pku_saferlhf::SAFER,
+    &shp::SOURCE,
+    &swe_arena::SOURCE,
+    &wildvision::SOURCE,
+    &ultrafeedback::SOURCE,
+    &ultrafeedback_binarized::SOURCE,
+    &olmo_2::SOURCE,
+    &tulu_3::SOURCE,
+    &skywork_reward::SOURCE,
+    &hh_rlhf::SOURCE,
     &preferences::SOURCE,
 ];
 
@@ -84,6 +110,13 @@ pub enum Reading {
         /// Reads rows that belong together, at least one.
         read: fn(&[Value], &Path) -> Result<Parsed, RowFault>,
     },
+    /// Rows that stand far apart, at equal distances: every row belongs to one comparison, and each comparison spans the whole file.
+    Spread {
+        /// Rows of one comparison; the last comparisons may have one less.
+        num_rows: usize,
+        /// Reads rows that belong together, at least one.
+        read: fn(&[Value], &Path) -> Result<Parsed, RowFault>,
+    },
 }
 
 /// A file of a set.
@@ -117,22 +150,49 @@ pub(crate) fn plain_files(path: &Path) -> Result<Vec<SourceFile>, DataError> {
     Ok(files.into_iter().map(own_dir).collect())
 }
 
-/// The texts of needed keys, each with its key.
-pub(crate) fn texts_of(row: &Value, keys: &[&str]) -> Result<Vec<(String, String)>, RowFault> {
-    let read = |key: &&str| Ok(((*key).to_owned(), text(required(row, key)?, key)?.to_owned()));
-    keys.iter().map(read).collect()
-}
-
-/// A comparison of texts without pictures, each under its key.
+/// A comparison of texts without pictures, each under its key. A mark such as `<image>` in them is plain text.
 pub(crate) fn texts(
     prompt_key: &'static str,
     prompt: &str,
     responses: Vec<(String, String)>,
     preference: Preference,
 ) -> Result<Parsed, RowFault> {
-    let responses =
-        responses.into_iter().map(|(key, text)| (key, vec![said("assistant", text)])).collect();
-    let (prompt, responses) = apart(prompt_key, vec![said("user", prompt)], responses, Vec::new())?;
+    answers(prompt_key, vec![said("user", prompt)], responses, preference)
+}
+
+/// A comparison of texts that answer a conversation without pictures.
+pub(crate) fn answers(
+    prompt_key: &'static str,
+    prompt: Vec<Draft>,
+    responses: Vec<(String, String)>,
+    preference: Preference,
+) -> Result<Parsed, RowFault> {
+    let spoken = |(key, text)| (key, literal(vec![said("assistant", text)]));
+    let responses = responses.into_iter().map(spoken).collect();
+    let (prompt, responses) = apart(prompt_key, literal(prompt), responses, Vec::new())?;
+    Ok(Parsed { prompt, responses, preference })
+}
+
+/// The texts of needed keys, each with its key.
+pub(crate) fn texts_of(row: &Value, keys: &[&str]) -> Result<Vec<(String, String)>, RowFault> {
+    let read = |key: &&str| Ok(((*key).to_owned(), text(required(row, key)?, key)?.to_owned()));
+    keys.iter().map(read).collect()
+}
+
+/// Whether `chosen` and `rejected` are lists of messages, and the row has a value for all of the keys.
+pub(crate) fn has_conversations(row: &Value, keys: &[&str]) -> bool {
+    ["chosen", "rejected"].iter().all(|key| row.get(key).is_some_and(is_messages)) && row.has(keys)
+}
+
+/// A pair of whole conversations without pictures, `chosen` and `rejected`.
+pub(crate) fn chosen_and_rejected(
+    row: &Value,
+    image_dir: &Path,
+    preference: Preference,
+) -> Result<Parsed, RowFault> {
+    let read = |key| Ok::<_, RowFault>(literal(messages(required(row, key)?, key, image_dir)?));
+    let conversations = [read("chosen")?, read("rejected")?];
+    let (prompt, responses) = whole(["chosen", "rejected"], conversations, Vec::new())?;
     Ok(Parsed { prompt, responses, preference })
 }
 

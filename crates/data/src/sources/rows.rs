@@ -1,7 +1,7 @@
 //! The rows of one file of a source, as comparisons, from any row on.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Reading, Source, SourceFile};
 use crate::comparison::Comparison;
@@ -85,7 +85,35 @@ impl SourceRows {
                     self.unit(row, num_rows, parsed, first)
                 }))
             }
+            Reading::Spread { num_rows, read } => {
+                let distance = self.len().div_ceil(num_rows);
+                Box::new((0..distance).flat_map(move |first| self.spread(first, distance, read)))
+            }
         }
+    }
+
+    /// The comparison of rows at equal distances. A row that cannot be read is a unit of its own and is left out of it.
+    fn spread(
+        &self,
+        first: usize,
+        distance: usize,
+        read: fn(&[Value], &Path) -> Result<Parsed, RowFault>,
+    ) -> Vec<Unit> {
+        let mut units = Vec::new();
+        let mut values = Vec::new();
+        for row in (first..self.len()).step_by(distance) {
+            match self.rows.read(row) {
+                Ok(value) => values.push((row, value)),
+                Err(fault) => units.push(self.unit(row, 1, Err(fault), Value::Null)),
+            }
+        }
+        let (rows, values): (Vec<usize>, Vec<Value>) = values.into_iter().unzip();
+        if let Some(row) = rows.first() {
+            let parsed = read(&values, &self.image_dir);
+            let value = values.into_iter().next().unwrap_or(Value::Null);
+            units.push(self.unit(*row, rows.len(), parsed, value));
+        }
+        units
     }
 
     fn unit(

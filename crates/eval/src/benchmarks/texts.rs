@@ -1,7 +1,7 @@
 //! Prompts and responses of benchmarks without pictures: every text is taken as it stands, a written `<image>` too.
 
 use data::RowFault;
-use data::raw::{self, Value, list, required};
+use data::raw::{self, Value, list, literal, required};
 use prompt::{Draft, DraftContent, Piece};
 
 use crate::benchmark::SourceRow;
@@ -54,15 +54,4 @@ fn text_of(piece: &Piece) -> Option<String> {
 fn spoken(row: &SourceRow<'_>, value: &Value, key: String) -> Result<Response, RowFault> {
     let messages = literal(raw::response(value, &key, row.image_dir)?);
     Ok((key, messages))
-}
-
-/// Marks in the texts are no places: there is no picture that could stand there.
-fn literal(drafts: Vec<Draft>) -> Vec<Draft> {
-    let plain = |draft: Draft| match draft.content {
-        DraftContent::Text(text) => {
-            Draft { content: DraftContent::Pieces(vec![Piece::Text(text)]), role: draft.role }
-        }
-        DraftContent::Pieces(_) => draft,
-    };
-    drafts.into_iter().map(plain).collect()
 }
