@@ -63,12 +63,11 @@ impl JsonRows {
         let mut bytes = Vec::new();
         range.map(move |row| {
             let span = self.spans[row];
-            let opened = match file.take() {
-                Some(opened) => Ok(opened),
-                None => {
-                    position = 0;
-                    open(&self.path)
-                }
+            let opened = if let Some(opened) = file.take() {
+                Ok(opened)
+            } else {
+                position = 0;
+                open(&self.path)
             };
             let mut reader = opened.map_err(|error| unread(&error))?;
             bytes.resize(span.length as usize, 0);
