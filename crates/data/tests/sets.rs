@@ -1,7 +1,5 @@
 //! Data sets as a whole: tables, folders, splits and summaries.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod shown;
 mod tables;
 

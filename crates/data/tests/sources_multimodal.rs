@@ -220,7 +220,7 @@ fn mmif_is_in_the_sharegpt_form() {
 fn omnialign_shows_the_picture_before_the_prompt_wherever_its_place_is() {
     let units = units("omnialign-v-dpo", "omnialign_v_dpo.jsonl");
     let picture = |unit: &Unit| match &unit.comparison.as_ref().unwrap().prompt[0].content[0] {
-        Part::Image(image) => image.name().to_owned(),
+        Part::Image(image) => image.name(),
         other => panic!("{other:?} is no picture"),
     };
     assert_eq!(picture(&units[0]), "tests/fixtures/sources/images/1.jpg");
