@@ -9,6 +9,18 @@
 //! A record that leaves the way is a [`Dropped`](ledger::Dropped) with its reason; none leaves it otherwise. Everything is decided by the
 //! [`CurationRecipe`](recipe::CurationRecipe) and the files: not by time, threads or interruptions.
 
+pub mod decontaminate;
+pub mod duplicates;
+pub mod fingerprint;
 pub mod ledger;
+pub mod look;
+pub mod looks;
 pub mod recipe;
 pub mod record;
+pub mod text;
+
+mod content;
+mod shingles;
+#[cfg(test)]
+mod testing;
+mod union;
