@@ -9,6 +9,14 @@
 //! A record that leaves the way is a [`Dropped`](ledger::Dropped) with its reason; none leaves it otherwise. Everything is decided by the
 //! [`CurationRecipe`](recipe::CurationRecipe) and the files: not by time, threads or interruptions.
 
+pub mod describe;
+pub mod export;
 pub mod ledger;
+pub mod manifest;
 pub mod recipe;
 pub mod record;
+pub mod report;
+pub mod shard;
+mod sheet;
+mod unfinished;
+pub mod view;

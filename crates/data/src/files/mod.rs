@@ -17,8 +17,9 @@ use json::JsonRows;
 use separated::SeparatedRows;
 use table::Table;
 
-/// Files in data folders that describe other files and hold no rows: those of LLaMA-Factory and of `datasets`.
-const DESCRIPTIONS: [&str; 3] = ["dataset_info.json", "dataset_infos.json", "state.json"];
+/// Files in data folders that describe other files and hold no rows: those of LLaMA-Factory, of `datasets` and of curated folders.
+const DESCRIPTIONS: [&str; 4] =
+    ["dataset_info.json", "dataset_infos.json", "state.json", "manifest.json"];
 
 /// Rows of one file.
 #[derive(Debug)]
