@@ -10,17 +10,25 @@
 //! [`CurationRecipe`](recipe::CurationRecipe) and the files: not by time, threads or interruptions.
 
 pub mod decontaminate;
+pub mod describe;
 pub mod duplicates;
+pub mod export;
 pub mod fingerprint;
 pub mod ledger;
 pub mod look;
 pub mod looks;
+pub mod manifest;
 pub mod recipe;
 pub mod record;
+pub mod report;
+pub mod shard;
 pub mod text;
+pub mod view;
 
 mod content;
+mod sheet;
 mod shingles;
 #[cfg(test)]
 mod testing;
+mod unfinished;
 mod union;

@@ -323,6 +323,16 @@ pub enum RowFault {
         /// Its entries.
         found: usize,
     },
+    /// A key that only says something about two responses.
+    #[error(
+        "`{key}` is given for {responses} responses, but only says something about 2; leave it out"
+    )]
+    PairsOnly {
+        /// The key.
+        key: &'static str,
+        /// The responses.
+        responses: usize,
+    },
     /// Ranks and scores say the opposite.
     #[error(
         "response {better} has a better rank than response {worse} but a lower score; ranks begin at the best, scores end there"
@@ -462,6 +472,7 @@ impl RowFault {
             Self::Frames { .. } => "video that cannot be read".to_owned(),
             Self::Length { key, .. } => format!("`{key}` has another length than the responses"),
             Self::TooFewResponses { .. } => "fewer than 2 responses".to_owned(),
+            Self::PairsOnly { key, .. } => format!("`{key}` of more than 2 responses"),
             Self::RanksAgainstScores { .. } => "ranks and scores say the opposite".to_owned(),
             Self::Role { .. } => "unknown role".to_owned(),
             Self::PartType { .. } => "unknown type of part".to_owned(),

@@ -3,12 +3,13 @@
 //! Speakers and keys of the known schemas become those of chat templates. Where listed pictures stand is decided in `formats::placing`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use prompt::{Draft, DraftContent, Piece};
+use prompt::{Draft, DraftContent, Piece, VideoSource};
 
 use crate::error::RowFault;
-use crate::fields::{mistyped, required, text};
-use crate::pictures::picture;
+use crate::fields::{mistyped, number, required, text};
+use crate::pictures::{picture, pictures};
 use crate::value::Value;
 
 /// What goes before the responses: a text from the user, messages, or the parts of one message.
@@ -141,6 +142,12 @@ fn piece(value: &Value, key: &str, base_dir: &Path) -> Result<Piece, RowFault> {
             let address = named("image_url")?;
             let url = address.get("url").unwrap_or(address);
             Ok(Piece::Image(picture(url, &at("image_url"), base_dir)?))
+        }
+        "video" => {
+            let frames = pictures(named("frames")?, &at("frames"), base_dir)?;
+            let frames = frames.into_iter().map(Arc::unwrap_or_clone).collect();
+            let fps = number(named("fps")?, &at("fps"))?;
+            Ok(Piece::Video(Arc::new(VideoSource { frames, fps })))
         }
         other => Err(RowFault::PartType { key: at("type"), kind: other.to_owned() }),
     }

@@ -259,6 +259,18 @@ fn ties_and_equal_responses_are_reported_and_never_preferred() {
 fn rankings_that_are_unclear_are_refused() {
     let ranked = r#"{"prompt":"p","responses":["a","b"],"ranks":[0,1]}"#;
     let refusal = |bad| refusal_after(ranked, bad);
+    assert_eq!(
+        refusal(r#"{"prompt":"p","responses":["a","b","c"],"ranks":[0,1,2],"margin":1}"#),
+        "`margin` is given for 3 responses, but only says something about 2; leave it out"
+    );
+    assert_eq!(
+        refusal(r#"{"prompt":"p","responses":["a","b"],"ranks":[0,1],"soft_label":2}"#),
+        "`soft_label` is `2`; give a probability from 0 to 1"
+    );
+    assert_eq!(
+        refusal(r#"{"prompt":[],"responses":["a","b"],"ranks":[0,1]}"#),
+        "`prompt` is empty; give at least one message from `user`"
+    );
     assert_eq!(refusal(r#"{"prompt":"p","responses":["a","b"]}"#), "`ranks` is missing");
     assert_eq!(
         refusal(r#"{"prompt":"p","responses":["a"],"ranks":[0]}"#),

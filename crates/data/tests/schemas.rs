@@ -269,6 +269,45 @@ fn rankings_begin_at_the_best_whether_ranks_or_scores_say_so() {
 }
 
 #[test]
+fn a_ranking_of_two_may_say_how_much_and_how_surely() {
+    let rows = rows("ranked.jsonl");
+    let preference = &rows[2].preference;
+    assert_eq!((preference.margin, preference.soft_label), (Some(1.5), Some(0.75)));
+    assert_eq!((rows[0].preference.margin, rows[0].preference.soft_label), (None, None));
+}
+
+#[test]
+fn whole_conversations_as_responses_are_divided_where_they_differ() {
+    let rows = rows("ranked_conversations.jsonl");
+    assert_eq!(
+        shown(&rows[0]),
+        (
+            vec!["user: [cat.png]Which?".to_owned()],
+            vec![vec!["assistant: a".to_owned()], vec!["assistant: b".to_owned()]]
+        )
+    );
+    assert_eq!(
+        shown(&rows[1]),
+        (
+            Vec::new(),
+            vec![
+                vec!["user: [cat.png]Which?".to_owned(), "assistant: a".to_owned()],
+                vec!["user: [dog.png]Which?".to_owned(), "assistant: a".to_owned()]
+            ]
+        )
+    );
+}
+
+#[test]
+fn a_part_may_be_a_video_with_its_frames() {
+    let rows = rows("ranked_conversations.jsonl");
+    let Part::Video(video) = &rows[2].prompt[0].content[0] else { panic!("it is a video") };
+    let names: Vec<String> = video.frames.iter().map(prompt::ImageSource::name).collect();
+    assert_eq!(names, ["tests/fixtures/images/cat.png", "tests/fixtures/images/dog.png"]);
+    assert!((video.fps - 0.5).abs() < 1e-9, "{}", video.fps);
+}
+
+#[test]
 fn responses_share_the_pictures_of_their_prompt() {
     let rows = rows("ranked.jsonl");
     let conversations = rows[0].conversations();

@@ -1,4 +1,4 @@
-//! Pages for people: one HTML file that needs no network, no script and no other file.
+//! Pages for people: one HTML file that needs no network and no other file, and a script only where people leaf through many things.
 //!
 //! A page is written by nested calls, so that every element is closed and every text escaped. What stands on it, and where its
 //! figures come from, is the caller's.

@@ -48,6 +48,11 @@ impl Markup {
         write!(self.text, "<style>{sheet}</style>").expect("a String takes any text");
     }
 
+    /// A script of the program's own, which must not be escaped.
+    pub(crate) fn script(&mut self, script: &'static str) {
+        write!(self.text, "<script>{script}</script>").expect("a String takes any text");
+    }
+
     /// The page behind its document type.
     pub(crate) fn into_document(self) -> String {
         format!("<!DOCTYPE html>\n{}\n", self.text)

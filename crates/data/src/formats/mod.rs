@@ -157,7 +157,7 @@ impl Format {
             Self::NemoRl => nemo_rl::KEYS,
             Self::Ranked => ranked::KEYS,
         };
-        let is_pair = !matches!(self, Self::NemoRl | Self::Ranked);
+        let is_pair = self != Self::NemoRl;
         own.contains(&key)
             || NAME_KEYS.contains(&key)
             || IMAGE_KEYS.contains(&key)
@@ -193,13 +193,18 @@ pub(crate) fn whole(
 
 /// The preference of a pair whose first response is the chosen one.
 fn pair_preference(row: &Value) -> Result<Preference, RowFault> {
+    let (margin, soft_label) = pair_label(row)?;
+    Ok(Preference { ranks: vec![0, 1], scores: None, margin, soft_label })
+}
+
+/// The margin and the soft label of a pair.
+fn pair_label(row: &Value) -> Result<(Option<f32>, Option<f32>), RowFault> {
     let soft_label = optional_number(row, "soft_label")?;
     if let Some(label) = soft_label.filter(|label| !(0.0..=1.0).contains(label)) {
         let (key, expected) = ("soft_label".to_owned(), "a probability from 0 to 1");
         return Err(RowFault::Number { key, number: f64::from(label), expected });
     }
-    let margin = optional_number(row, "margin")?;
-    Ok(Preference { ranks: vec![0, 1], scores: None, margin, soft_label })
+    Ok((optional_number(row, "margin")?, soft_label))
 }
 
 /// Refuses a row that comes with media that cannot be trained on.

@@ -39,7 +39,7 @@ impl Layout {
     pub(super) fn place(self) -> Result<PromptAndResponses, RowFault> {
         match self {
             Self::Apart { prompt_key, prompt, responses, images } => {
-                check_prompt(&prompt, prompt_key)?;
+                check_prompt(&prompt, &responses, prompt_key)?;
                 for response in &responses {
                     check_end(&response.messages, &response.key)?;
                 }
@@ -47,7 +47,7 @@ impl Layout {
                     responses.into_iter().map(|response| (response.key, response.messages)).unzip();
                 let placed = place_apart(&prompt, drafts, &images)?;
                 check_contents(&placed.1, &keys)?;
-                Ok(placed)
+                Ok(if placed.0.is_empty() { with_common_prompt(placed.1) } else { placed })
             }
             Self::Whole { keys, conversations, images } => {
                 for (messages, key) in conversations.iter().zip(keys) {
@@ -153,8 +153,28 @@ fn common_beginning(first: &[Message], second: &[Message]) -> usize {
     (0..longest).take_while(|index| says_the_same(&first[*index], &second[*index])).count()
 }
 
-fn check_prompt(prompt: &[Draft], key: &'static str) -> Result<(), RowFault> {
+/// Whole conversations, divided where they begin to differ.
+fn with_common_prompt(mut conversations: Vec<Vec<Message>>) -> PromptAndResponses {
+    let Some((first, others)) = conversations.split_first() else { return Default::default() };
+    let common = others.iter().map(|other| common_beginning(first, other)).min().unwrap_or(0);
+    let prompt = first[..common].to_vec();
+    for conversation in &mut conversations {
+        conversation.drain(..common);
+    }
+    (prompt, conversations)
+}
+
+/// An empty prompt is none unless every response brings its own.
+fn check_prompt(
+    prompt: &[Draft],
+    responses: &[DraftResponse],
+    key: &'static str,
+) -> Result<(), RowFault> {
+    let has_own_prompt = |response: &DraftResponse| {
+        response.messages.first().is_some_and(|first| first.role != "assistant")
+    };
     match prompt.last() {
+        None if responses.iter().all(has_own_prompt) => Ok(()),
         None => Err(RowFault::EmptyPrompt { key }),
         Some(last) if last.role == "assistant" => Err(RowFault::PromptEndsWithAssistant { key }),
         Some(_) => Ok(()),

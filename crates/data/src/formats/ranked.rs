@@ -1,11 +1,12 @@
 //! Several responses to one prompt, with `ranks` (the lowest the best) or `scores` (the highest the best).
 //!
-//! Ranks may begin at any number and leave numbers out. With both, the ranks decide, and the scores must not say the opposite.
+//! Ranks may begin at any number and leave numbers out. With both, the ranks decide, and the scores must not say the opposite. Two
+//! responses may have a `margin` and a `soft_label`, which speak of the first. Shards that curation writes are of this schema.
 
 use std::path::Path;
 
-use super::Written;
 use super::placing::{DraftResponse, Layout};
+use super::{PAIR_KEYS, Written, pair_label};
 use crate::comparison::Preference;
 use crate::error::RowFault;
 use crate::fields::{list, numbers, required};
@@ -13,7 +14,23 @@ use crate::messages::{prompt, response};
 use crate::pictures::listed;
 use crate::value::Value;
 
-pub(super) const KEYS: &[&str] = &["prompt", "responses", "ranks", "scores"];
+/// The keys of the schema, and those that curation writes beside them.
+pub(super) const KEYS: &[&str] = &[
+    "prompt",
+    "responses",
+    "ranks",
+    "scores",
+    "key",
+    "group",
+    "strength",
+    "agreement",
+    "difficulty",
+    "flipped",
+    "copy",
+    "file",
+    "row",
+    "license",
+];
 
 pub(super) fn read(row: &Value, base_dir: &Path) -> Result<Written, RowFault> {
     let values = list(required(row, "responses")?, "responses")?;
@@ -50,7 +67,13 @@ fn preference(row: &Value, responses: usize) -> Result<Preference, RowFault> {
         (None, None) => return Err(RowFault::Missing { key: "ranks".to_owned() }),
     };
     let scores = scores.map(|scores| scores.into_iter().map(|score| score as f32).collect());
-    Ok(Preference { ranks, scores, margin: None, soft_label: None })
+    if responses > 2
+        && let Some(key) = PAIR_KEYS.into_iter().find(|key| row.get(key).is_some())
+    {
+        return Err(RowFault::PairsOnly { key, responses });
+    }
+    let (margin, soft_label) = pair_label(row)?;
+    Ok(Preference { ranks, scores, margin, soft_label })
 }
 
 /// Numbers whose order is the ranking as 0, 1, 2, …, equal ones alike.
