@@ -38,5 +38,5 @@ pub use dataset::{Dataset, DatasetFile, DatasetOptions, Rows};
 pub use error::{DataError, RowError, RowFault, RowPlace, Undecided};
 pub use formats::{Format, Parsed};
 pub use shuffle::shuffled;
-pub use split::Split;
+pub use split::{Sides, Split};
 pub use summary::Summary;
