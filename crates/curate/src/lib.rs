@@ -9,6 +9,17 @@
 //! A record that leaves the way is a [`Dropped`](ledger::Dropped) with its reason; none leaves it otherwise. Everything is decided by the
 //! [`CurationRecipe`](recipe::CurationRecipe) and the files: not by time, threads or interruptions.
 
+pub mod caps;
+pub mod expand;
+pub mod filter;
+pub mod labels;
 pub mod ledger;
+pub mod mix;
+pub mod order;
 pub mod recipe;
 pub mod record;
+pub mod select;
+pub mod split;
+
+mod chance;
+mod text;
