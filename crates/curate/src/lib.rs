@@ -9,23 +9,33 @@
 //! A record that leaves the way is a [`Dropped`](ledger::Dropped) with its reason; none leaves it otherwise. Everything is decided by the
 //! [`CurationRecipe`](recipe::CurationRecipe) and the files: not by time, threads or interruptions.
 
+pub mod caps;
 pub mod decontaminate;
 pub mod describe;
 pub mod duplicates;
+pub mod expand;
 pub mod export;
+pub mod filter;
 pub mod fingerprint;
+pub mod labels;
 pub mod ledger;
 pub mod look;
 pub mod looks;
 pub mod manifest;
+pub mod mix;
+pub mod order;
 pub mod recipe;
 pub mod record;
 pub mod report;
+pub mod select;
 pub mod shard;
+pub mod split;
 pub mod text;
 pub mod view;
 
+mod chance;
 mod content;
+mod facts;
 mod sheet;
 mod shingles;
 #[cfg(test)]

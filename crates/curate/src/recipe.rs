@@ -235,9 +235,26 @@ pub struct LabelsRecipe {
     /// Share of the doubtful labels, those most against the models first, that this applies to. Default: 1.
     #[serde(default = "one")]
     pub share: f64,
-    /// Whether records without a reward are dropped. Default: false.
+    /// Whether records without a reward or a verdict are dropped. Default: false.
     #[serde(default)]
     pub drop_unjudged: bool,
+    /// Unit of margins. Default: `raw`.
+    #[serde(default)]
+    pub scale: MarginScale,
+    /// Least share of a record's verdicts that must be for the same answer; others drop the record. Above 0.5. Default: 1, all of them.
+    #[serde(default = "one")]
+    pub verdict_agreement: f64,
+}
+
+/// Unit of margins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarginScale {
+    /// That of each model's rewards.
+    #[default]
+    Raw,
+    /// The root of the mean square of each model's margins, so that models with rewards of different width count alike.
+    Deviation,
 }
 
 /// What becomes of doubtful labels.
@@ -257,7 +274,7 @@ pub enum Doubtful {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MixRecipe {
-    /// Records in the result. Default: as many as the sources give.
+    /// Records in the result. Default: as many as the sources give at their shares, without one that falls short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// How the number of a source's records, times its weight, makes its share: its power is one over this. 1 is proportional; the larger, the

@@ -8,8 +8,17 @@ const MAX_CHARS: usize = 400;
 /// Confidence from 0 to 1 below which the wrong language is named too often: short English questions pass for Romance ones up to 0.3.
 const MIN_CONFIDENCE: f64 = 0.5;
 
-/// The language that the user writes, by its English name. None when there is too little text to be certain.
-pub fn language(messages: &[Message]) -> Option<&'static str> {
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Language {
+    /// As in ISO 639-3, such as `eng`.
+    pub code: &'static str,
+    /// Its English name.
+    pub name: &'static str,
+}
+
+/// The language that the user writes. None when there is too little text to be certain.
+pub fn language(messages: &[Message]) -> Option<Language> {
     let mut text = String::new();
     let mut num_chars = 0;
     let asked = messages.iter().filter(|message| message.role == "user");
@@ -20,7 +29,9 @@ pub fn language(messages: &[Message]) -> Option<&'static str> {
         num_chars = (num_chars + said.chars().take(MAX_CHARS).count()).min(MAX_CHARS);
     }
     let found = whatlang::detect(&text)?;
-    (found.confidence() >= MIN_CONFIDENCE).then(|| found.lang().eng_name())
+    let language = found.lang();
+    (found.confidence() >= MIN_CONFIDENCE)
+        .then(|| Language { code: language.code(), name: language.eng_name() })
 }
 
 #[cfg(test)]
@@ -31,13 +42,17 @@ mod tests {
         Message { role: role.to_owned(), content: vec![Part::Text(text.to_owned())] }
     }
 
+    fn named(messages: &[Message]) -> Option<&'static str> {
+        language(messages).map(|language| language.name)
+    }
+
     #[test]
     fn a_language_is_named_only_when_it_is_certain() {
         let english = "What is the animal in this picture doing, and why would it do that?";
-        assert_eq!(language(&[said("user", english)]), Some("English"));
-        assert_eq!(language(&[said("user", "これは何の写真ですか。")]), Some("Japanese"));
-        assert_eq!(language(&[said("user", "loser")]), None);
-        assert_eq!(language(&[said("user", "42")]), None);
+        assert_eq!(named(&[said("user", english)]), Some("English"));
+        assert_eq!(named(&[said("user", "これは何の写真ですか。")]), Some("Japanese"));
+        assert_eq!(named(&[said("user", "loser")]), None);
+        assert_eq!(named(&[said("user", "42")]), None);
         assert_eq!(language(&[]), None);
     }
 

@@ -1,7 +1,8 @@
 //! Rows held back for validation, such that no picture is on both sides.
 //!
 //! A picture is known by the BLAKE3 hash of its file's bytes, whatever its name; a row without pictures by the texts of its prompt. Rows that
-//! share any picture stay together. Pictures that look alike in different bytes are different here.
+//! share any picture stay together. Pictures that look alike in different bytes are different here. [`Sides::draw`] does the same for rows
+//! whose keys the caller knows.
 
 use std::collections::HashMap;
 use std::fs;
@@ -69,14 +70,14 @@ impl Dataset {
 }
 
 /// Hash of a picture or of a prompt.
-type Key = [u8; 32];
+type FileKey = [u8; 32];
 
 /// Hashes of the files that have been read.
 #[derive(Default)]
-struct FileHashes(HashMap<PathBuf, Key>);
+struct FileHashes(HashMap<PathBuf, FileKey>);
 
 impl FileHashes {
-    fn hash(&mut self, path: &Path) -> Result<Key, RowFault> {
+    fn hash(&mut self, path: &Path) -> Result<FileKey, RowFault> {
         if let Some(known) = self.0.get(path) {
             return Ok(*known);
         }
@@ -91,7 +92,7 @@ impl FileHashes {
 }
 
 /// Keys of all pictures of a row, or the key of its prompt.
-fn row_keys(comparison: &Comparison, hashes: &mut FileHashes) -> Result<Vec<Key>, RowFault> {
+fn row_keys(comparison: &Comparison, hashes: &mut FileHashes) -> Result<Vec<FileKey>, RowFault> {
     let mut keys = Vec::new();
     let messages = comparison.prompt.iter().chain(comparison.responses.iter().flatten());
     for picture in pictures(messages) {
@@ -106,7 +107,7 @@ fn row_keys(comparison: &Comparison, hashes: &mut FileHashes) -> Result<Vec<Key>
     Ok(keys)
 }
 
-fn prompt_key(prompt: &[Message]) -> Key {
+fn prompt_key(prompt: &[Message]) -> FileKey {
     let mut hasher = blake3::Hasher::new();
     for message in prompt {
         hasher.update(message.role.as_bytes());
@@ -120,31 +121,38 @@ fn prompt_key(prompt: &[Message]) -> Key {
 }
 
 /// The side of each row.
-struct Sides {
-    in_validation: Vec<bool>,
-    groups: usize,
-    largest_group: usize,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    /// Whether the row is held back.
+    pub in_validation: Vec<bool>,
+    /// Sets of rows that had to stay together.
+    pub groups: usize,
+    /// Rows of the largest set.
+    pub largest_group: usize,
 }
 
 impl Sides {
-    /// Draws a side for each group of rows that are linked by keys. Every row has at least one.
-    fn draw(keys: &[Vec<Key>], fraction: f64, seed: u64) -> Self {
-        let mut numbers: HashMap<Key, usize> = HashMap::new();
-        let mut names: Vec<Key> = Vec::new();
+    /// Draws a side for each group of rows that are linked by keys, by the group's smallest key and the seed. A row without a key is a group
+    /// of its own that is never held back.
+    pub fn draw<const N: usize, R: AsRef<[[u8; N]]>>(
+        rows: impl IntoIterator<Item = R>,
+        fraction: f64,
+        seed: u64,
+    ) -> Self {
+        let mut numbers: HashMap<[u8; N], usize> = HashMap::new();
+        let mut names: Vec<[u8; N]> = Vec::new();
         let mut groups = Groups::default();
-        let mut first_keys = Vec::with_capacity(keys.len());
-        for row in keys {
-            let mut number = |key: &Key| {
-                *numbers.entry(*key).or_insert_with(|| {
+        let mut first_keys = Vec::new();
+        for row in rows {
+            let mut first_key = None;
+            for key in row.as_ref() {
+                let number = *numbers.entry(*key).or_insert_with(|| {
                     names.push(*key);
                     groups.add()
-                })
-            };
-            let row: Vec<usize> = row.iter().map(&mut number).collect();
-            for other in &row[1..] {
-                groups.join(row[0], *other);
+                });
+                groups.join(*first_key.get_or_insert(number), number);
             }
-            first_keys.push(row[0]);
+            first_keys.push(first_key);
         }
         let mut smallest = names.clone();
         for (number, name) in names.iter().enumerate() {
@@ -152,23 +160,24 @@ impl Sides {
             smallest[root] = smallest[root].min(*name);
         }
         let mut sizes = vec![0; names.len()];
-        let mut in_validation = Vec::with_capacity(keys.len());
+        let mut in_validation = Vec::with_capacity(first_keys.len());
+        let mut alone = 0;
         for key in first_keys {
-            let root = groups.root(key);
-            sizes[root] += 1;
-            in_validation.push(is_drawn(&smallest[root], fraction, seed));
+            in_validation.push(key.is_some_and(|key| {
+                let root = groups.root(key);
+                sizes[root] += 1;
+                is_drawn(&smallest[root], fraction, seed)
+            }));
+            alone += usize::from(key.is_none());
         }
-        let largest_group = sizes.iter().copied().max().unwrap_or(0);
-        Self {
-            in_validation,
-            groups: sizes.iter().filter(|size| **size > 0).count(),
-            largest_group,
-        }
+        let largest_group = sizes.iter().copied().max().unwrap_or(0).max(alone.min(1));
+        let groups = sizes.iter().filter(|size| **size > 0).count() + alone;
+        Self { in_validation, groups, largest_group }
     }
 }
 
 /// Whether a key is among the given share of all keys, for this seed.
-fn is_drawn(key: &Key, fraction: f64, seed: u64) -> bool {
+fn is_drawn(key: &[u8], fraction: f64, seed: u64) -> bool {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&seed.to_le_bytes());
     hasher.update(key);
@@ -210,13 +219,13 @@ mod tests {
 
     use super::*;
 
-    fn key(number: u32) -> Key {
+    fn key(number: u32) -> FileKey {
         *blake3::hash(&number.to_le_bytes()).as_bytes()
     }
 
     #[test]
     fn the_fraction_is_met_on_average() {
-        let keys: Vec<Vec<Key>> = (0..4000).map(|number| vec![key(number)]).collect();
+        let keys: Vec<Vec<FileKey>> = (0..4000).map(|number| vec![key(number)]).collect();
         let sides = Sides::draw(&keys, 0.25, 7);
         let held_back = sides.in_validation.iter().filter(|side| **side).count();
         // Six standard deviations of a binomial count around 1000.
@@ -225,6 +234,13 @@ mod tests {
         assert!(!Sides::draw(&keys, 0.0, 7).in_validation.contains(&true));
         assert!(!Sides::draw(&keys, 1.0, 7).in_validation.contains(&false));
         assert_ne!(Sides::draw(&keys, 0.25, 8).in_validation, sides.in_validation);
+    }
+
+    #[test]
+    fn rows_without_keys_stay_alone_and_are_not_held_back() {
+        let sides = Sides::draw([vec![key(0)], Vec::new(), Vec::new()], 1.0, 0);
+        assert_eq!(sides.in_validation, [true, false, false]);
+        assert_eq!((sides.groups, sides.largest_group), (3, 1));
     }
 
     #[test]
@@ -241,7 +257,7 @@ mod tests {
             fraction in 0.0..1.0,
             seed: u64,
         ) {
-            let keys: Vec<Vec<Key>> =
+            let keys: Vec<Vec<FileKey>> =
                 rows.iter().map(|row| row.iter().map(|number| key(*number)).collect()).collect();
             let sides = Sides::draw(&keys, fraction, seed);
             for (first, first_side) in rows.iter().zip(&sides.in_validation) {
@@ -258,7 +274,7 @@ mod tests {
             rows in prop::collection::vec(prop::collection::vec(0_u32..40, 1..3), 1..40),
             seed: u64,
         ) {
-            let mut keys: Vec<Vec<Key>> =
+            let mut keys: Vec<Vec<FileKey>> =
                 rows.iter().map(|row| row.iter().map(|number| key(*number)).collect()).collect();
             let mut forward = Sides::draw(&keys, 0.5, seed).in_validation;
             keys.reverse();

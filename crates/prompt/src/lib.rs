@@ -26,3 +26,4 @@ pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
 pub use row::{Draft, DraftContent, Piece, Row, RowError, count_places, place};
 pub use synthetic::SyntheticRow;
+pub use tokenizer::TokenCounter;

@@ -44,6 +44,54 @@ fn check_added_tokens(tokenizer: &Tokenizer, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads a tokenizer file.
+fn read(folder: &Path, file: &str) -> Result<Tokenizer, LoadError> {
+    let path = folder.join(file);
+    let Some(text) = files::read_text(folder, file)? else {
+        return Err(LoadError::Missing { path });
+    };
+    let invalid = |error: tokenizers::Error| LoadError::Tokenizer {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    let mut tokenizer = Tokenizer::from_bytes(&text).map_err(invalid)?;
+    check_added_tokens(&tokenizer, &text).map_err(|reason| invalid(reason.into()))?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(invalid)?;
+    Ok(tokenizer)
+}
+
+/// Counts the tokens of plain texts, without any that a template adds.
+pub struct TokenCounter(Tokenizer);
+
+impl TokenCounter {
+    /// Reads the `tokenizer.json` of a checkpoint folder, or a file of that kind.
+    ///
+    /// # Errors
+    /// When there is no such file or it is not a tokenizer.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(file) if path.is_file() => {
+                Ok(Self(read(path.parent().unwrap_or(Path::new("")), file)?))
+            }
+            _ => Ok(Self(read(path, FILE)?)),
+        }
+    }
+
+    /// Number of tokens of a text.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn count(&self, text: &str) -> Result<usize, EncodeError> {
+        let encoding = self.0.encode_fast(text, false).map_err(|error| failed(&error))?;
+        Ok(encoding.len())
+    }
+}
+
+fn failed(error: &tokenizers::Error) -> EncodeError {
+    EncodeError::Tokenizer { reason: error.to_string() }
+}
+
 /// Tokenizer of a chat model with pictures.
 pub(crate) struct ChatTokenizer {
     tokenizer: Tokenizer,
@@ -58,17 +106,7 @@ impl ChatTokenizer {
     /// Reads `tokenizer.json` and finds the model's tokens in it.
     pub(crate) fn load(folder: &Path, vision: &VisionTokens) -> Result<Self, LoadError> {
         let path = folder.join(FILE);
-        let Some(text) = files::read_text(folder, FILE)? else {
-            return Err(LoadError::Missing { path });
-        };
-        let invalid = |error: tokenizers::Error| LoadError::Tokenizer {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
-        let mut tokenizer = Tokenizer::from_bytes(&text).map_err(invalid)?;
-        check_added_tokens(&tokenizer, &text).map_err(|reason| invalid(reason.into()))?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(invalid)?;
+        let tokenizer = read(folder, FILE)?;
         let named = [
             ("image_token_id", vision.image_token_id),
             ("video_token_id", vision.video_token_id),
@@ -111,10 +149,7 @@ impl ChatTokenizer {
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
         // PARITY: the processor lets the tokenizer add its special tokens unless the template has begun with the first of them.
         let begun = self.bos_token.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, !begun)
-            .map_err(|error| EncodeError::Tokenizer { reason: error.to_string() })?;
+        let encoding = self.tokenizer.encode_fast(text, !begun).map_err(|error| failed(&error))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -152,5 +187,28 @@ impl ChatTokenizer {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_its_file_count_the_same_tokens() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/processor");
+        let of_folder = TokenCounter::load(&folder).unwrap();
+        let of_file = TokenCounter::load(&folder.join(FILE)).unwrap();
+        let count = of_folder.count("What is in the picture?").unwrap();
+        assert!((2..=23).contains(&count), "{count}");
+        assert_eq!(of_file.count("What is in the picture?").unwrap(), count);
+        assert_eq!(of_file.count("").unwrap(), 0);
+    }
+
+    #[test]
+    fn a_folder_without_a_tokenizer_is_named() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let error = TokenCounter::load(&folder).err().unwrap().to_string();
+        assert!(error.contains("src/tokenizer.json` is missing"), "{error}");
     }
 }

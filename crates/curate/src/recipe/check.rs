@@ -3,7 +3,8 @@
 use data::sources::{ALL, Source};
 use recipe::{Fault, Recipe};
 
-use super::{CurationRecipe, Expansion, SourceRecipe};
+use super::{CurationRecipe, Expansion, FilterRecipe, SourceRecipe};
+use crate::filter;
 
 type Checked = Result<(), Fault>;
 
@@ -25,6 +26,7 @@ impl Recipe for CurationRecipe {
         })?;
         for (at, source) in self.source.iter().enumerate() {
             check_source(at, source)?;
+            self.check_filters(&format!("source.{at}.filter"), &source.filter)?;
             let is_known = |other: &SourceRecipe| other.label() == source.label();
             require(!self.source[..at].iter().any(is_known), format!("source.{at}.name"), || {
                 format!(
@@ -33,6 +35,7 @@ impl Recipe for CurationRecipe {
                 )
             })?;
         }
+        self.check_filters("filter", &self.filter)?;
         if let Some(near) = self.duplicates.near {
             require((0.5..=1.0).contains(&near), "duplicates.near", || {
                 format!("is `{near}`; give a share from 0.5 to 1")
@@ -48,6 +51,10 @@ impl Recipe for CurationRecipe {
             })?;
             share("labels.min_agreement", labels.min_agreement)?;
             share("labels.share", labels.share)?;
+            let agreement = labels.verdict_agreement;
+            require(agreement > 0.5 && agreement <= 1.0, "labels.verdict_agreement", || {
+                format!("is `{agreement}`; give a share above 0.5 and up to 1")
+            })?;
         }
         let temperature = self.mix.temperature;
         require(temperature.is_finite() && temperature > 0.0, "mix.temperature", || {
@@ -63,6 +70,18 @@ impl Recipe for CurationRecipe {
         require(self.output.rows_per_shard > 0, "output.rows_per_shard", || {
             "is `0`; give at least 1".to_owned()
         })
+    }
+}
+
+impl CurationRecipe {
+    fn check_filters(&self, key: &str, filters: &[FilterRecipe]) -> Checked {
+        for (at, recipe) in filters.iter().enumerate() {
+            filter::check(&recipe.keep, self.tokenizer.is_some()).map_err(|error| Fault {
+                key: format!("{key}.{at}.keep"),
+                reason: format!("is not usable: {error}"),
+            })?;
+        }
+        Ok(())
     }
 }
 

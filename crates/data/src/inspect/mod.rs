@@ -194,7 +194,7 @@ impl Inspection {
             if let Ok(comparison) = &unit.comparison {
                 self.add(comparison);
                 if index % distance == 0 {
-                    let language = language(&comparison.prompt).unwrap_or(UNCERTAIN);
+                    let language = language(&comparison.prompt).map_or(UNCERTAIN, |language| language.name);
                     *self.languages.entry(language).or_default() += 1;
                 }
             }
