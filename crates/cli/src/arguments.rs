@@ -5,7 +5,7 @@ use engine::{DType, Device};
 use std::path::Path;
 
 use crate::loaded::{Limits, Loaded};
-use crate::{bench, demo, doctor, eval, init, inspect, score, train};
+use crate::{bench, data, demo, doctor, eval, init, inspect, score, train};
 
 /// Reward models for vision-language models: score answers to questions about images.
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Make a small visual world, train a reward model on it, evaluate it and write a report
     Demo(demo::Args),
+    /// Look into preference sets, and curate them into one training set
+    Data(data::Args),
     /// Train a reward model on preferences, as a recipe says
     Train(train::Args),
     /// Score one item, or every row of a JSONL file

@@ -4,15 +4,18 @@
 
 mod arguments;
 mod bench;
+mod data;
 mod demo;
 mod doctor;
 mod eval;
 mod init;
 mod inspect;
+mod interrupt;
 mod loaded;
 mod memory;
 mod output;
 mod progress;
+mod random;
 mod score;
 mod sheet;
 mod train;
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
         Command::Demo(args) => demo::run(args),
+        Command::Data(args) => data::run(args),
         Command::Train(args) => train::run(args),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args),

@@ -10,9 +10,8 @@ mod start;
 mod summary;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use engine::Device;
 use train::recipe::Recipe;
 use train::run::{self, Begin, RECIPE_FILE, RunRequest};
@@ -22,6 +21,7 @@ pub(crate) use self::report::write as write_report;
 pub(crate) use self::start::model_folder;
 pub(crate) use self::summary::{coin_words, words as proportion_words};
 use crate::arguments::DeviceArgs;
+use crate::interrupt;
 use crate::memory::peak_resident_bytes;
 use crate::output::{self, Outcome};
 
@@ -80,28 +80,12 @@ pub(crate) fn execute(
         model = model_folder(recipe, folder)?;
         Begin::New { model: &model }
     };
-    let stop = stop_on_interrupt()?;
+    let stop = interrupt::flag(
+        "saving after this step; press Ctrl-C again to stop at once, without saving",
+    )?;
     let mut bar = Bar::default();
     let request = RunRequest { recipe, folder, begin, device, stop, peak_resident_bytes };
     let outcome = run::run(request, &mut bar);
     bar.finish();
     Ok(outcome?)
-}
-
-/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
-fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    static HANDLED: AtomicBool = AtomicBool::new(false);
-    if !HANDLED.swap(true, Ordering::Relaxed) {
-        ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            output::complain(
-                "saving after this step; press Ctrl-C again to stop at once, without saving",
-            );
-        })
-        .context("cannot listen for Ctrl-C")?;
-    }
-    Ok(&STOP)
 }

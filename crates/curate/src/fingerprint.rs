@@ -62,6 +62,15 @@ impl Fingerprint {
             bands: near.then(|| bands(&content)),
         }
     }
+
+    /// What a record is known by in files of rewards and verdicts: what it says and what it prefers.
+    ///
+    /// A pair whose answers stand in the other order has another key, so that rewards never go to the wrong answer.
+    pub fn key(&self) -> u128 {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.exact.to_le_bytes()).update(&self.preference.to_le_bytes());
+        half(hasher.finalize())
+    }
 }
 
 fn hash_of_turns(turns: &[Turn<'_>]) -> blake3::Hash {

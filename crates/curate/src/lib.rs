@@ -27,18 +27,30 @@ pub mod order;
 pub mod recipe;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod select;
 pub mod shard;
 pub mod split;
 pub mod text;
 pub mod view;
 
+mod buckets;
 mod chance;
 mod content;
+mod decide;
+mod error;
 mod facts;
+mod inputs;
+mod loaded;
+mod pictures;
+mod read;
 mod sheet;
 mod shingles;
 #[cfg(test)]
 mod testing;
 mod unfinished;
 mod union;
+mod work;
+mod write;
+
+pub use error::CurateError;

@@ -74,7 +74,7 @@ pub struct SourceEntry {
 }
 
 /// A benchmark that the set was searched for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchedFor {
     /// Its name.
     pub benchmark: String,
@@ -82,6 +82,12 @@ pub struct SearchedFor {
     pub rows: u64,
     /// Hash of its files.
     pub rows_hash: String,
+    /// Rows of it that could not be read, and so not be searched for.
+    #[serde(default)]
+    pub unreadable_rows: u64,
+    /// Rows of it whose pictures could not be read, so that they were searched for by their texts alone.
+    #[serde(default)]
+    pub rows_without_pictures: u64,
     /// Records that overlapped with it.
     pub overlaps: u64,
     /// Those of them that were removed.
@@ -276,6 +282,7 @@ pub(crate) mod tests {
                 rows_hash: blake3::hash(b"rows").to_hex().to_string(),
                 overlaps: 80,
                 removed: 80,
+                ..SearchedFor::default()
             }],
             mixture: vec![mixed("pictures", 1500, 0.75), mixed("texts", 500, 0.25)],
             split: SplitEntry { train: 1985, validation: 15, groups: 900, largest_group: 31 },

@@ -4,6 +4,7 @@
 
 mod check;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,17 @@ impl OverlapKind {
     pub const ALL: [Self; 4] = [Self::Id, Self::Image, Self::Question, Self::Answers];
 }
 
+impl fmt::Display for OverlapKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Id => "id",
+            Self::Image => "picture",
+            Self::Question => "question",
+            Self::Answers => "answers",
+        })
+    }
+}
+
 /// What rewards of models, or people, say about the labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,6 +256,22 @@ pub struct LabelsRecipe {
     /// Least share of a record's verdicts that must be for the same answer; others drop the record. Above 0.5. Default: 1, all of them.
     #[serde(default = "one")]
     pub verdict_agreement: f64,
+}
+
+impl Default for LabelsRecipe {
+    fn default() -> Self {
+        Self {
+            rewards: Vec::new(),
+            verdicts: Vec::new(),
+            min_agreement: 1.0,
+            min_margin: 0.0,
+            doubtful: Doubtful::default(),
+            share: 1.0,
+            drop_unjudged: false,
+            scale: MarginScale::default(),
+            verdict_agreement: 1.0,
+        }
+    }
 }
 
 /// Unit of margins.

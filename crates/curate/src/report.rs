@@ -202,13 +202,7 @@ fn benchmarks(manifest: &Manifest) -> Sheet {
 }
 
 fn sentence(overlap: &OverlapLine) -> String {
-    let kind = |kind: &OverlapKind| match kind {
-        OverlapKind::Id => "id",
-        OverlapKind::Image => "picture",
-        OverlapKind::Question => "question",
-        OverlapKind::Answers => "answers",
-    };
-    let kinds: Vec<&str> = overlap.kinds.iter().map(kind).collect();
+    let kinds: Vec<String> = overlap.kinds.iter().map(OverlapKind::to_string).collect();
     let end = if overlap.is_removed { "removed" } else { "kept" };
     let OverlapLine { benchmark, benchmark_row, source, record, .. } = overlap;
     format!(

@@ -29,6 +29,7 @@ use crate::recipe::{ImageOutput, OutputRecipe};
 use crate::record::{ImageId, Record};
 use crate::unfinished::UnfinishedFile;
 use columns::{Batch, Stand, schema};
+pub(crate) use pictures::FOLDER as PICTURES_DIR;
 pub use pictures::{PictureError, PictureStore, PicturesWritten};
 
 /// Rows that are encoded at once at most.

@@ -436,6 +436,14 @@ pub enum RowFault {
         /// What the operating system said.
         reason: String,
     },
+    /// A picture that is missing, damaged or none.
+    #[error("{reason}")]
+    BadPicture {
+        /// Whether there is no such file.
+        is_missing: bool,
+        /// What is wrong, with the picture's name.
+        reason: String,
+    },
     /// Nothing to learn from.
     #[error("the row prefers no response: {reason}")]
     NoPreference {
@@ -495,6 +503,8 @@ impl RowFault {
             }
             Self::Pictures(_) => "pictures without a place or a content".to_owned(),
             Self::UnreadablePicture { .. } => "picture that cannot be read".to_owned(),
+            Self::BadPicture { is_missing: true, .. } => "picture that is missing".to_owned(),
+            Self::BadPicture { .. } => "picture that cannot be read".to_owned(),
             Self::NoPreference { reason, .. } => format!("prefers no response: {reason}"),
         }
     }

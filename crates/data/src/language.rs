@@ -60,13 +60,13 @@ mod tests {
     fn all_that_the_user_says_counts_and_nothing_else() {
         let german = "Der Hund liegt auf dem Teppich und schläft, weil er müde ist.";
         let talk = [said("user", german), said("assistant", "Yes, it does."), said("user", "ok")];
-        assert_eq!(language(&talk), Some("German"));
+        assert_eq!(named(&talk), Some("German"));
     }
 
     #[test]
     fn a_long_text_is_read_in_part() {
         let english = "The quick answer is that nobody knows what it means. ".repeat(20);
         let talk = [said("user", &english), said("user", "これは何の写真ですか。")];
-        assert_eq!(language(&talk), Some("English"));
+        assert_eq!(named(&talk), Some("English"));
     }
 }

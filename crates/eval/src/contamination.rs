@@ -6,12 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use curate::manifest::{MANIFEST_FILE, SearchedFor};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Note;
-
-/// File in a curated folder that says how it was made.
-pub const MANIFEST_FILE: &str = "manifest.json";
 
 /// What is known of a model's training on a benchmark's rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,21 +24,6 @@ pub enum Contamination {
     #[default]
     #[serde(rename = "unknown")]
     Unknown,
-}
-
-/// A benchmark that curated data was searched for, as an entry of `decontaminated_against` in its manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchedFor {
-    /// Name of the benchmark on the command line.
-    pub benchmark: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Hash of its files: [`crate::rows::hash_of_files`].
-    pub rows_hash: String,
-    /// Training rows that overlapped with it.
-    pub overlaps: u64,
-    /// Those of them that were removed.
-    pub removed: u64,
 }
 
 /// What is read of a manifest.
@@ -97,6 +80,21 @@ pub enum NotClean {
         named: String,
         /// Hash of the files that are evaluated.
         evaluated: String,
+    },
+    /// Rows of the benchmark were not searched for.
+    #[error(
+        "`{}` was made with {unreadable} unreadable rows of `{benchmark}`, and {without_pictures} whose pictures could not be read",
+        file.display()
+    )]
+    NotSearched {
+        /// The manifest.
+        file: PathBuf,
+        /// The benchmark.
+        benchmark: String,
+        /// Rows that could not be read.
+        unreadable: u64,
+        /// Rows that were searched for by their texts alone.
+        without_pictures: u64,
     },
     /// Rows of the benchmark are still in the data.
     #[error("of {overlaps} overlaps with `{benchmark}`, `{}` has only {removed} removed", file.display())]
@@ -162,6 +160,10 @@ fn searched_for(path: &Path, benchmark: &str, rows_hash: &str) -> Result<Searche
     let Some(found) = named.into_iter().find(|one| one.rows_hash == rows_hash) else {
         return Err(NotClean::OtherFiles { file, benchmark, named: named_hash, evaluated });
     };
+    let (unreadable, without_pictures) = (found.unreadable_rows, found.rows_without_pictures);
+    if unreadable + without_pictures > 0 {
+        return Err(NotClean::NotSearched { file, benchmark, unreadable, without_pictures });
+    }
     let SearchedFor { overlaps, removed, .. } = found;
     if removed == overlaps {
         Ok(found)

@@ -14,7 +14,7 @@ use super::{ImageId, Record};
 use crate::recipe::ImageOutput;
 
 /// Folder of the pictures in the result.
-const FOLDER: &str = "images";
+pub(crate) const FOLDER: &str = "images";
 
 /// Puts pictures where a recipe wants them.
 #[derive(Debug)]

@@ -194,7 +194,8 @@ impl Inspection {
             if let Ok(comparison) = &unit.comparison {
                 self.add(comparison);
                 if index % distance == 0 {
-                    let language = language(&comparison.prompt).map_or(UNCERTAIN, |language| language.name);
+                    let language =
+                        language(&comparison.prompt).map_or(UNCERTAIN, |language| language.name);
                     *self.languages.entry(language).or_default() += 1;
                 }
             }

@@ -6,8 +6,8 @@
 use image::{Rgb, RgbImage};
 
 use super::digits;
-use super::random::Random;
 use super::scene::{Cell, Color, GRID, Object, Scene, Shape, Size};
+use crate::random::Random;
 
 /// Pixels along the side of a cell: two patches of 14 pixels, merged into one token.
 const CELL_PIXELS: i32 = 28;

@@ -8,8 +8,8 @@
 //! Held-out pictures are all those of the last lesson.
 
 use super::questions::Kind;
-use super::random::Random;
 use super::scene::Composition;
+use crate::random::Random;
 
 /// What a picture holds, and which of the questions it allows are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

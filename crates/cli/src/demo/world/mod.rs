@@ -8,7 +8,6 @@ mod digits;
 mod draw;
 mod lessons;
 mod questions;
-mod random;
 mod scene;
 #[cfg(test)]
 mod tests;
@@ -16,8 +15,8 @@ mod write;
 
 use image::RgbImage;
 
+use crate::random::Random;
 use lessons::Task;
-use random::Random;
 use scene::Scene;
 
 pub(crate) use draw::SIDE_PIXELS;

@@ -5,8 +5,8 @@
 //! an answer's words nor its length tell whether it is right; only the picture does.
 
 use super::digits;
-use super::random::Random;
 use super::scene::{Color, Direction, MAX_COUNT, NUM_DIGITS, Object, Scene, Shape, Size};
+use crate::random::Random;
 
 /// Wrong answers of a question, at most.
 pub(super) const MAX_WRONG: usize = 3;

@@ -5,7 +5,7 @@
 //! answers is equally likely to be right, and the text of a question tells nothing.
 //! This file knows neither pixels nor words of questions.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Cells in a row and in a column of the grid.
 pub(super) const GRID: usize = 3;

@@ -13,14 +13,14 @@ const GOLDEN_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
 }
 
 impl Random {
     /// The stream of one item: streams of different items have nothing to do with each other, so items can be made
     /// in any order and on any number of threads.
-    pub(super) fn for_item(seed: u64, item: u64) -> Self {
+    pub(crate) fn for_item(seed: u64, item: u64) -> Self {
         Self { state: mix(mix(seed.wrapping_add(GOLDEN_STEP)) ^ item.wrapping_mul(GOLDEN_STEP)) }
     }
 
@@ -30,35 +30,35 @@ impl Random {
     }
 
     /// A number from 0 to `bound - 1`, each equally likely.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
     /// A number of a range, each equally likely.
-    pub(super) fn within(&mut self, range: RangeInclusive<i32>) -> i32 {
+    pub(crate) fn within(&mut self, range: RangeInclusive<i32>) -> i32 {
         let (first, last) = range.into_inner();
         first + self.below((last - first + 1) as usize) as i32
     }
 
     /// True in `percent` of 100 cases.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// One of the items, each equally likely.
-    pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
     /// Puts the items into a random order, each order equally likely.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
     }
 
     /// The items in a random order.
-    pub(super) fn shuffled<T: Copy, const N: usize>(&mut self, mut items: [T; N]) -> [T; N] {
+    pub(crate) fn shuffled<T: Copy, const N: usize>(&mut self, mut items: [T; N]) -> [T; N] {
         self.shuffle(&mut items);
         items
     }
