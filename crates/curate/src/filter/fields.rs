@@ -45,7 +45,7 @@ const FIELDS: [Field; 22] = [
         let (chosen, rejected) = scores(subject.comparison)?;
         (rejected > 0.0).then(|| Value::from(chosen / rejected))
     }),
-    // Language of the prompt, as in ISO 639-3; `und` where that is not clear.
+    // Language of the prompt, as in ISO 639-3; `und` where that is not clear, as in many prompts of one short sentence.
     field("language", |subject| Some(Value::from(text::language(&prompt(subject))))),
     // 1 for equal answers, 0 where no character stayed: one minus the edits over the length of the longer answer.
     field("similarity", |subject| {
