@@ -3,6 +3,7 @@
 //! Which of too many are kept is drawn by the seed and what a record says, not by where it stands.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::chance;
 
@@ -33,6 +34,15 @@ pub enum Cap {
     Prompt,
     /// Records over one picture.
     Image,
+}
+
+impl fmt::Display for Cap {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Prompt => "more records over its prompt than `max_per_prompt`",
+            Self::Image => "more records over its picture than `max_per_image`",
+        })
+    }
 }
 
 /// The records that exceed a limit, with the limit, in order.

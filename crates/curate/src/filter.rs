@@ -1,9 +1,13 @@
 //! Filters of a recipe: expressions over what is known of a record, compiled once and asked of every record.
 //!
-//! An expression is one of Jinja, `chars(chosen) <= 4000 and language == "eng"`, and gives true for a record that stays. Its names are those of
-//! [`names`], its functions `chars`, `words`, `tokens`, `matches` and `has_html`, and Jinja's own filters and tests can be used. A name
-//! without a value in a record, such as `margin` where the data has none, is undefined: an expression that uses it without `is defined` cannot
-//! be decided for that record. Filters are asked in order and only the values that one asks for are computed, so cheap ones are best first.
+//! An expression is one of Jinja, `chars(chosen) <= 4000 and language in ["eng", "und"]`, and gives true for a record that stays. Its names
+//! are those of [`names`], its functions `chars`, `words`, `tokens`, `matches` and `has_html`, and Jinja's own filters and tests can be used. A
+//! name without a value in a record, such as `margin` where the data has none, is undefined: an expression that uses it without `is defined`
+//! cannot be decided for that record. Filters are asked in order and only the values that one asks for are computed, so cheap ones are best
+//! first.
+//!
+//! Values of different kinds compare in the language's own order: a text is never equal to a number. Numbers that a row has as texts are
+//! compared as `row.score | float > 2`.
 //!
 //! Nothing is dropped or counted here.
 

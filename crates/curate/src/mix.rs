@@ -91,10 +91,9 @@ fn shares(most: &[usize], sources: &[SourceRecipe], temperature: f64) -> Vec<f64
     let weights: Vec<f64> =
         most.iter().zip(sources).map(|(most, source)| *most as f64 * source.weight).collect();
     let largest = weights.iter().copied().fold(0.0, f64::max);
+    // NUMERICS: relative to the largest, no power is too large.
     let tempered = |weight: &f64| match *weight {
         0.0 => 0.0,
-        // NUMERICS: a temperature of 1 keeps whole numbers whole; relative to the largest, no power is too large.
-        weight if temperature == 1.0 => weight,
         weight => (weight / largest).powf(1.0 / temperature),
     };
     let tempered: Vec<f64> = weights.iter().map(tempered).collect();

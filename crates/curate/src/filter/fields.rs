@@ -45,7 +45,7 @@ const FIELDS: [Field; 22] = [
         let (chosen, rejected) = scores(subject.comparison)?;
         (rejected > 0.0).then(|| Value::from(chosen / rejected))
     }),
-    // Language of the prompt, as in ISO 639-3; `und` where that is not clear.
+    // Language of the prompt, as in ISO 639-3; `und` where that is not clear, as in many prompts of one short sentence.
     field("language", |subject| {
         let language = data::language(&subject.comparison.prompt);
         Some(Value::from(language.map_or("und", |language| language.code)))
@@ -86,9 +86,17 @@ pub(super) enum Asked {
     Function(&'static str),
 }
 
-/// Fields of one record that have been computed.
+/// Fields of one record that have been computed, undefined where the record has no such thing.
 #[derive(Default)]
-pub(super) struct Known([Option<Option<Value>>; FIELDS.len()]);
+pub(super) struct Known([Option<Value>; FIELDS.len()]);
+
+impl Known {
+    fn field(&mut self, at: usize, subject: &Subject<'_>) -> Option<Value> {
+        let compute = || (FIELDS[at].compute)(subject).unwrap_or(Value::UNDEFINED);
+        let value = self.0[at].get_or_insert_with(compute);
+        (!value.is_undefined()).then(|| value.clone())
+    }
+}
 
 /// What an expression asks for.
 pub(super) fn asked(
@@ -144,9 +152,7 @@ impl Asked {
         functions: &Functions,
     ) -> Option<Value> {
         match self {
-            Self::Field(at) => {
-                known.0[*at].get_or_insert_with(|| (FIELDS[*at].compute)(subject)).clone()
-            }
+            Self::Field(at) => known.field(*at, subject),
             Self::Row(None) => Some(value(subject.row)),
             Self::Row(Some(keys)) => {
                 let entry = |key: &String| Some((key.clone(), value(subject.row.get(key)?)));
@@ -160,8 +166,8 @@ impl Asked {
     pub(super) fn missing(&self, subject: &Subject<'_>, known: &mut Known) -> Vec<String> {
         match self {
             Self::Field(at) => {
-                let computed = known.0[*at].get_or_insert_with(|| (FIELDS[*at].compute)(subject));
-                let name = computed.is_none().then(|| format!("`{}`", FIELDS[*at].name));
+                let is_missing = known.field(*at, subject).is_none();
+                let name = is_missing.then(|| format!("`{}`", FIELDS[*at].name));
                 name.into_iter().collect()
             }
             Self::Row(Some(keys)) => {

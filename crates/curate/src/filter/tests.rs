@@ -42,8 +42,7 @@ fn ask_about(comparison: &Comparison, row: &str, expressions: &[&str]) -> Verdic
 }
 
 fn ask(expression: &str) -> Verdict {
-    let row =
-        r#"{"score_ratio": 2.5, "labels": 1, "domain": "ask", "none": null, "meta": {"n": [3]}}"#;
+    let row = r#"{"score_ratio": 2.5, "labels": "1.5", "domain": "ask", "none": null, "meta": {"n": [3]}}"#;
     ask_about(&comparison(), row, &[expression])
 }
 
@@ -76,6 +75,7 @@ fn every_name_has_the_value_of_the_record() {
         "not has_html(prompt) and has_html(prompt ~ '<br>')",
         r#"source in ["shp", "hh"] and source is startingwith "s" and prompt | length > 3"#,
         "margin is defined and soft_label is not defined and row.nothing is not defined",
+        "row.labels | float > 1 and row.labels != 1.5",
         "row.none is undefined and (row.none is undefined or row.none > 3)",
     ] {
         assert_eq!(ask(expression), Verdict::Keep, "{expression}");

@@ -125,13 +125,13 @@ fn units(
     let mut sums = vec![(0.0, 0_usize); opinions.models().len()];
     for record in records {
         for given in opinions.rewards(record.key) {
-            let (found, has) = (given.rewards.len(), record.ranks.len());
+            let (found, has) = (given.values.len(), record.ranks.len());
             if found != has {
                 return Err(opinions.misfit(given.place, record.key, found, has));
             }
             let (sum, count) = &mut sums[given.model];
             for (better, worse) in pairs(record.ranks) {
-                *sum += difference(&given.rewards, better, worse).powi(2);
+                *sum += difference(&given.values, better, worse).powi(2);
                 *count += 1;
             }
         }
@@ -154,7 +154,7 @@ fn measure(record: Labeled<'_>, opinions: &Opinions, units: &[f64]) -> Judgment 
     for given in opinions.rewards(record.key) {
         let (mut sum, mut pairs_seen) = (0.0, 0_usize);
         for (better, worse) in pairs(record.ranks) {
-            let margin = difference(&given.rewards, better, worse) / units[given.model];
+            let margin = difference(&given.values, better, worse) / units[given.model];
             sum += margin;
             pairs_seen += 1;
             against += usize::from(margin < 0.0);

@@ -92,7 +92,7 @@ pub(super) struct Rewards {
     /// Index of the model.
     pub(super) model: usize,
     /// One for each response.
-    pub(super) rewards: Box<[f32]>,
+    pub(super) values: Box<[f32]>,
     pub(super) place: Place,
 }
 
@@ -239,12 +239,12 @@ impl Opinions {
         });
         let known = self.rewards.entry(key).or_default();
         match known.iter().find(|known| known.model == model) {
-            Some(first) if *first.rewards != *line.rewards => {
+            Some(first) if *first.values != *line.rewards => {
                 Err(Refusal::Conflict { model: line.model, key: line.key, first: first.place })
             }
             Some(_) => Ok(()),
             None => {
-                known.push(Rewards { model, rewards: line.rewards.into(), place });
+                known.push(Rewards { model, values: line.rewards.into(), place });
                 known.sort_by_key(|rewards| rewards.model);
                 Ok(())
             }

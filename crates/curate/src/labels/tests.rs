@@ -7,6 +7,7 @@ use data::Preference;
 use prompt::{Message, Part};
 use tempfile::NamedTempFile;
 
+use super::Decision::{Drop, Flip, Keep};
 use super::*;
 use crate::chance;
 use crate::recipe::{Doubtful, LabelsRecipe, MarginScale};
@@ -92,7 +93,7 @@ fn more_than_two_answers_are_judged_pair_by_pair_and_never_changed() {
     let judgment = judge(&[record], &opinions, &recipe).unwrap().remove(0);
     assert_eq!(judgment.against, Some(1.0));
     assert_eq!(judgment.mean_margin, Some(-4.0 / 3.0));
-    assert_eq!(judgment.decision, Decision::Keep);
+    assert_eq!(judgment.decision, Keep);
 }
 
 #[test]
@@ -103,7 +104,6 @@ fn only_the_share_most_against_the_models_is_changed() {
     let opinions = read(&lines, &[]).unwrap();
     let records = [1, 2, 3, 4, 5, 6].map(pair);
     let half = LabelsRecipe { doubtful: Doubtful::Flip, share: 0.5, ..recipe() };
-    use Decision::{Drop, Flip, Keep};
     assert_eq!(decisions(&records, &opinions, &half), [Keep, Flip, Keep, Flip, Keep, Keep]);
     let clear =
         LabelsRecipe { doubtful: Doubtful::Drop, min_margin: 1.0, drop_unjudged: true, ..recipe() };
@@ -130,7 +130,6 @@ fn verdicts_count_more_than_models_when_they_agree() {
     ];
     let opinions = read(&rewards, &votes).unwrap();
     let recipe = LabelsRecipe { doubtful: Doubtful::Drop, ..recipe() };
-    use Decision::{Drop, Flip, Keep};
     let (disputed, doubtful) = (Drop(Reason::Disputed), Drop(Reason::Doubtful));
     let records = [1, 2, 3, 4].map(pair);
     assert_eq!(decisions(&records, &opinions, &recipe), [Keep, disputed, doubtful, Flip]);
@@ -196,7 +195,7 @@ fn recall_and_precision(models: u8, max_wrong: f64) -> (f64, f64) {
     let count = |planted: Option<bool>, flipped: Option<bool>| {
         let matching = records.iter().zip(&turned).filter(|(record, decision)| {
             planted.is_none_or(|planted| is_planted(record.key) == planted)
-                && flipped.is_none_or(|flipped| (**decision == Decision::Flip) == flipped)
+                && flipped.is_none_or(|flipped| (**decision == Flip) == flipped)
         });
         matching.count() as f64
     };
@@ -242,7 +241,7 @@ fn a_sheet_that_people_fill_in_turns_the_label_that_they_are_against() {
         assert!(!line.contains("chosen") && !line.contains("score"), "{line}");
         let said = if a < b { r#""verdict":"b""# } else { r#""verdict":"a""# };
         let opinions = read(&[], &[line.replace(r#""verdict":"""#, said)]).unwrap();
-        assert_eq!(decisions(&[pair(key)], &opinions, &recipe()), [Decision::Flip]);
+        assert_eq!(decisions(&[pair(key)], &opinions, &recipe()), [Flip]);
     }
     assert!(orders.contains(&true) && orders.contains(&false));
     flip(&mut comparison);

@@ -111,3 +111,42 @@ fn check_source(at: usize, source: &SourceRecipe) -> Checked {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is said of a recipe of one source that goes on with this text.
+    fn refusal(rest: &str) -> String {
+        let source = "[[source]]\nformat = \"preferences\"\npath = [\"a.jsonl\"]\n";
+        let text = format!("{source}{rest}");
+        let read = recipe::parse::<CurationRecipe>(Path::new("r.toml"), &text, &[]);
+        read.err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn a_filter_that_cannot_work_is_refused_with_its_key() {
+        let own = refusal("[[source.filter]]\nkeep = \"margn > 1\"\n");
+        assert!(
+            own.contains("source.0.filter.0.keep") && own.contains("asks for `margn`"),
+            "{own}"
+        );
+        let counts = "[[filter]]\nkeep = \"true\"\n[[filter]]\nkeep = \"tokens(prompt) < 9\"\n";
+        let global = refusal(counts);
+        assert!(global.contains("filter.1.keep") && global.contains("`tokenizer`"), "{global}");
+        assert_eq!(refusal("[[filter]]\nkeep = \"margin > 1\"\n"), "");
+    }
+
+    #[test]
+    fn verdicts_need_a_majority() {
+        let labels = |agreement: f64| {
+            refusal(&format!(
+                "[labels]\nverdicts = [\"v.jsonl\"]\nverdict_agreement = {agreement}\n"
+            ))
+        };
+        assert!(labels(0.5).contains("labels.verdict_agreement"), "{}", labels(0.5));
+        assert_eq!(labels(0.6), "");
+    }
+}
