@@ -177,7 +177,11 @@ impl BenchmarkIndex {
                 .chain(others.map(|picture| (picture, "looks like")))
             {
                 for row in &self.rows_by_picture[picture as usize] {
-                    found.push(*row, OverlapKind::Image, format!("picture {} {how} one of the row", at + 1));
+                    found.push(
+                        *row,
+                        OverlapKind::Image,
+                        format!("picture {} {how} one of the row", at + 1),
+                    );
                 }
                 pictures.push(picture);
             }
@@ -218,7 +222,8 @@ impl BenchmarkIndex {
                 let of_row = &self.rows[row as usize];
                 let has_own_words = same.num_own_words > 0;
                 let is_shared = of_row.pictures.iter().any(|of_row| pictures.contains(of_row));
-                let is_known = if of_row.pictures.is_empty() { has_own_words } else { stands_alone };
+                let is_known =
+                    if of_row.pictures.is_empty() { has_own_words } else { stands_alone };
                 if is_shared || is_known {
                     found.push(row, OverlapKind::Question, same.evidence());
                 }

@@ -56,8 +56,7 @@ impl Look {
     /// # Errors
     /// When the picture is damaged.
     pub fn of(probe: &Probe<'_>, perceptual: bool) -> Result<Self, ImageError> {
-        let thumbnail =
-            if perceptual { Some(Box::new(shrunk(&probe.decode()?))) } else { None };
+        let thumbnail = if perceptual { Some(Box::new(shrunk(&probe.decode()?))) } else { None };
         Ok(Self { width: probe.width, height: probe.height, thumbnail })
     }
 

@@ -10,9 +10,8 @@ use crate::record::{ImageId, Origin, Record};
 
 /// A record with one picture for each of `images`, whose better answer is the first.
 pub(crate) fn record(question: &str, answers: &[&str], images: &[u128]) -> Record {
-    let image = |id: &u128| {
-        Part::Image(Arc::new(ImageSource::Path(PathBuf::from(format!("{id}.png")))))
-    };
+    let image =
+        |id: &u128| Part::Image(Arc::new(ImageSource::Path(PathBuf::from(format!("{id}.png")))));
     let mut content: Vec<Part> = images.iter().map(image).collect();
     content.push(Part::Text(question.to_owned()));
     let answer = |text: &&str| vec![message("assistant", vec![Part::Text((*text).to_owned())])];

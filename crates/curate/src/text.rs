@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn normalizing_twice_changes_nothing_more() {
-        for text in ["İstanbul", "\u{1e9e}\u{345}", "ΌΣΟΣ ", "x\u{300}\u{316}", "ⅣK\u{212a}"] {
+        for text in ["İstanbul", "\u{1e9e}\u{345}", "ΌΣΟΣ ", "x\u{300}\u{316}", "ⅣK\u{212a}"]
+        {
             let once = normalized(text);
             assert_eq!(normalized(&once), once, "{text}");
         }

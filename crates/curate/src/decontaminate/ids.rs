@@ -2,9 +2,35 @@
 
 /// Words that collections of all kinds put before the number of a row.
 const COMMON_WORDS: [&str; 29] = [
-    "bmp", "chosen", "conversation", "data", "dev", "eval", "example", "file", "gif", "id", "image",
-    "img", "index", "item", "jpeg", "jpg", "json", "jsonl", "line", "pair", "png", "prompt",
-    "question", "row", "sample", "test", "train", "val", "webp",
+    "bmp",
+    "chosen",
+    "conversation",
+    "data",
+    "dev",
+    "eval",
+    "example",
+    "file",
+    "gif",
+    "id",
+    "image",
+    "img",
+    "index",
+    "item",
+    "jpeg",
+    "jpg",
+    "json",
+    "jsonl",
+    "line",
+    "pair",
+    "png",
+    "prompt",
+    "question",
+    "row",
+    "sample",
+    "test",
+    "train",
+    "val",
+    "webp",
 ];
 
 /// Length from which on an id is taken for a hash or a name made of letters and digits.
@@ -14,15 +40,15 @@ const LENGTH_OF_A_HASH: usize = 16;
 /// a file.
 pub(super) fn is_of_a_collection(id: &str) -> bool {
     let is_digit = |letter: char| letter.is_ascii_digit();
-    let is_place = id
-        .rsplit_once(':')
-        .is_some_and(|(_, line)| !line.is_empty() && line.chars().all(is_digit));
+    let is_place =
+        id.rsplit_once(':').is_some_and(|(_, line)| !line.is_empty() && line.chars().all(is_digit));
     if is_place || !id.contains(is_digit) || id.contains(char::is_whitespace) {
         return false;
     }
     let lower = id.to_lowercase();
     let is_telling = |word: &str| word.chars().count() > 1 && !COMMON_WORDS.contains(&word);
-    let mut runs = lower.split(|letter: char| !letter.is_alphabetic()).filter(|run| !run.is_empty());
+    let mut runs =
+        lower.split(|letter: char| !letter.is_alphabetic()).filter(|run| !run.is_empty());
     let is_hash = id.len() >= LENGTH_OF_A_HASH
         && id.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-')
         && id.contains(char::is_alphabetic);

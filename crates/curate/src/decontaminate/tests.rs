@@ -151,7 +151,8 @@ fn a_record_overlaps_with_each_benchmark_that_has_it() {
     assert_eq!(index.len(), 2);
     let found: Vec<_> =
         index.overlaps(&row, &[]).into_iter().map(|x| (x.benchmark, x.kind)).collect();
-    let expected = ["first", "second"]
-        .map(|name| [OverlapKind::Question, OverlapKind::Answers].map(|kind| (name.to_owned(), kind)));
+    let expected = ["first", "second"].map(|name| {
+        [OverlapKind::Question, OverlapKind::Answers].map(|kind| (name.to_owned(), kind))
+    });
     assert_eq!(found, expected.concat());
 }

@@ -54,20 +54,13 @@ pub(super) struct Judge<'a, E> {
 
 impl<'a, E> Judge<'a, E> {
     /// A judge for whom records with the share `near` of their shingles in common are the same.
-    pub(super) fn new(
-        near: f32,
-        text_of: &'a mut dyn FnMut(usize) -> Result<Record, E>,
-    ) -> Self {
+    pub(super) fn new(near: f32, text_of: &'a mut dyn FnMut(usize) -> Result<Record, E>) -> Self {
         let (kept, oldest_first) = (HashMap::new(), VecDeque::new());
         Self { near, text_of, kept, oldest_first, num_shingles: 0 }
     }
 
     /// What a record is to the first of the leaders that it agrees with, else to the first that it contradicts.
-    fn fate(
-        &mut self,
-        record: u32,
-        leaders: impl Iterator<Item = u32>,
-    ) -> Result<Option<Fate>, E> {
+    fn fate(&mut self, record: u32, leaders: impl Iterator<Item = u32>) -> Result<Option<Fate>, E> {
         let mut contradicted = None;
         for leader in leaders {
             match self.similarity(record, leader)? {

@@ -126,8 +126,7 @@ fn equal_words_over_other_pictures_are_no_duplicates() {
     candidates[1].image_groups = Box::new([1]);
     let mut text_of = |index: usize| Ok::<_, std::convert::Infallible>(records[index].clone());
     let Ok(found) = find(&candidates, &rules(Contradictions::Drop, Some(0.8)), &mut text_of);
-    let expected =
-        Duplicate { record: 1, of: 0, kind: DuplicateKind::Near { similarity: 1.0 } };
+    let expected = Duplicate { record: 1, of: 0, kind: DuplicateKind::Near { similarity: 1.0 } };
     assert_eq!(found, [expected]);
 }
 
