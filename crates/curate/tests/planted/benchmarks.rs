@@ -1,6 +1,7 @@
 //! Planted overlaps of each kind with benchmarks, among thousands of records.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use curate::decontaminate::BenchmarkIndex;
 use curate::look::Look;
@@ -40,6 +41,8 @@ fn row(at: usize, pictures: &[(ImageId, Look)], random: &mut Random) -> (Record,
     record.comparison.id = if at % 5 == 0 { at.to_string() } else { format!("MADE-UP-{at}") };
     (record, looks)
 }
+
+static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 impl World {
     fn new() -> Self {
@@ -128,7 +131,7 @@ fn with_answers(of: &Record, random: &mut Random) -> Overlapping {
 
 #[test]
 fn planted_overlaps_of_each_kind_are_found_and_no_others() {
-    let world = World::new();
+    let world = &*WORLD;
     let mut found = BTreeSet::new();
     for (at, (record, looks)) in world.records.iter().enumerate() {
         for overlap in world.index.overlaps(record, looks) {
@@ -153,7 +156,7 @@ fn planted_overlaps_of_each_kind_are_found_and_no_others() {
 #[test]
 fn all_threads_find_the_same() {
     use rayon::prelude::*;
-    let world = World::new();
+    let world = &*WORLD;
     let find = |(record, looks): &(Record, Vec<Look>)| world.index.overlaps(record, looks);
     let one: Vec<_> = world.records.iter().map(find).collect();
     let many: Vec<_> = world.records.par_iter().map(find).collect();

@@ -1,6 +1,7 @@
 //! Planted duplicates of each kind among thousands of records.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 use curate::duplicates::{Candidate, Duplicate, DuplicateKind, find};
 use curate::fingerprint::Fingerprint;
@@ -25,6 +26,8 @@ struct World {
     truth: Vec<Option<(usize, Planted)>>,
     pictures: Vec<(ImageId, Look)>,
 }
+
+static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 impl World {
     fn new() -> Self {
@@ -127,7 +130,7 @@ fn changed(of: &Record, random: &mut Random) -> Record {
 
 #[test]
 fn planted_duplicates_are_found_and_no_others() {
-    let world = World::new();
+    let world = &*WORLD;
     let recipe = DuplicatesRecipe { near: Some(0.8), ..DuplicatesRecipe::default() };
     let found = world.find(&recipe);
     world.tally(Planted::Exact, &found).check("exact", 0.99, 0.98);
@@ -137,7 +140,7 @@ fn planted_duplicates_are_found_and_no_others() {
 
 #[test]
 fn without_near_duplicates_only_exact_ones_are_found() {
-    let world = World::new();
+    let world = &*WORLD;
     let found = world.find(&DuplicatesRecipe::default());
     assert!(found.iter().all(|duplicate| duplicate.kind == DuplicateKind::Exact));
     world.tally(Planted::Exact, &found).check("exact", 0.99, 0.98);
@@ -145,7 +148,7 @@ fn without_near_duplicates_only_exact_ones_are_found() {
 
 #[test]
 fn every_dropped_record_names_one_that_stays() {
-    let world = World::new();
+    let world = &*WORLD;
     let recipe = DuplicatesRecipe { near: Some(0.8), ..DuplicatesRecipe::default() };
     let found = world.find(&recipe);
     let dropped: Vec<usize> = found.iter().map(|duplicate| duplicate.record).collect();

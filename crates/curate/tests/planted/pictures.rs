@@ -11,14 +11,14 @@ use crate::world::{Random, Tally, copy, jpeg, known, picture, png};
 #[test]
 fn copies_of_pictures_are_grouped_with_them_and_no_others() {
     let mut random = Random::new(1);
-    let num_originals = 240;
+    let num_originals = 150;
     let mut pictures: Vec<(ImageId, Look)> = Vec::new();
     let mut truth: Vec<usize> = Vec::new();
     for original in 0..num_originals {
         let drawn = picture(original as u64);
         pictures.push(known(png(&drawn)));
         truth.push(original);
-        for _ in 0..random.below(4) {
+        for _ in 0..random.below(3) {
             pictures.push(known(copy(&drawn, &mut random)));
             truth.push(original);
         }
