@@ -54,7 +54,9 @@ impl Buckets {
                 }
             };
             for members in keys.chunk_by(|a, b| a.0 == b.0) {
-                members.iter().for_each(|(.., place)| union.connect(members[0].2, *place));
+                for (.., place) in members {
+                    union.connect(members[0].2, *place);
+                }
                 add(members);
                 if members.len() > usize::from(MAX_LEADERS) {
                     members.chunk_by(|a, b| a.1 == b.1).for_each(&mut add);

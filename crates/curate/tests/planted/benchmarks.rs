@@ -25,20 +25,24 @@ struct World {
 
 /// A row over its own picture or over none, with a question of its own or one that many ask, and long answers or yes and no.
 fn row(at: usize, pictures: &[(ImageId, Look)], random: &mut Random) -> (Record, Vec<Look>) {
-    let (images, looks): (Vec<ImageId>, Vec<Look>) = if at % 2 == 0 {
+    let (images, looks): (Vec<ImageId>, Vec<Look>) = if at.is_multiple_of(2) {
         pictures[at / 2..][..1].iter().cloned().unzip()
     } else {
         Default::default()
     };
     let num_words = random.between(20, 80);
-    let question =
-        if at % 4 == 0 { random.one_of(&GENERIC).to_owned() } else { random.text(num_words) };
+    let question = if at.is_multiple_of(4) {
+        random.one_of(&GENERIC).to_owned()
+    } else {
+        random.text(num_words)
+    };
     let answers = match at % 3 {
         0 => ["Yes.".to_owned(), "No.".to_owned()],
         _ => [40, 60].map(|num_words| random.text(num_words)),
     };
     let mut record = record(&question, [&answers[0], &answers[1]], &images);
-    record.comparison.id = if at % 5 == 0 { at.to_string() } else { format!("MADE-UP-{at}") };
+    record.comparison.id =
+        if at.is_multiple_of(5) { at.to_string() } else { format!("MADE-UP-{at}") };
     (record, looks)
 }
 

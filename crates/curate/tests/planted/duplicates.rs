@@ -98,12 +98,13 @@ impl World {
 
 /// Every third record is over a picture, every fifth question is one that many ask, and every seventh begins with the same instructions.
 fn original(at: usize, pictures: &[(ImageId, Look)], random: &mut Random) -> Record {
-    let images = if at % 3 == 0 { &pictures[random.below(pictures.len())..][..1] } else { &[] };
+    let images =
+        if at.is_multiple_of(3) { &pictures[random.below(pictures.len())..][..1] } else { &[] };
     let images: Vec<ImageId> = images.iter().map(|(id, _)| *id).collect();
     let num_words = random.between(15, 60);
     let question = match at {
-        _ if at % 5 == 0 => "Describe the image in detail.".to_owned(),
-        _ if at % 7 == 0 => {
+        _ if at.is_multiple_of(5) => "Describe the image in detail.".to_owned(),
+        _ if at.is_multiple_of(7) => {
             format!("{} {}", Random::new(0).text(60), random.text(num_words))
         }
         _ => random.text(num_words),
