@@ -6,10 +6,13 @@
 //! - **Image**: equal bytes, or a look that equals.
 //! - **Question**: of the benchmark's words that lie in n-grams of its own, the share that lies in n-grams of the record's question, too. An n-gram
 //!   that many questions of the benchmarks have is boilerplate and nobody's own. A question without n-grams of its own is the same only when all
-//!   words are. A benchmark's question over pictures counts when a picture is shared, too, or when it is long and asked over no other pictures: *What
-//!   is shown in the image?* is asked everywhere. A question without n-grams of its own and without a shared picture never counts.
-//! - **Answers**: two different answers of the row, in any order. Short ones count only with the same question, and over pictures with a shared
-//!   one.
+//!   words are.
+//!   - A benchmark's question without pictures counts when it has n-grams of its own.
+//!   - One over pictures counts when a picture is shared, too: *What is shown in the image?* is asked everywhere, and many collections fill in a
+//!     template for each picture. Without a shared picture it counts only when the record has all of the n-grams that no other question has, these
+//!     cover as many words as three n-grams, and it is asked over no other pictures.
+//! - **Answers**: two different answers of the row, in any order. Answers of fewer words than three n-grams count only with the same question, and
+//!   over pictures with a shared one.
 //!
 //! # Source
 //! `allenai/open-instruct`, `decontamination/search.py`: the share of a benchmark text's tokens that shared n-grams cover.
@@ -32,11 +35,8 @@ use crate::record::{ImageId, Record};
 use crate::shingles::{hash_of_word, mixed};
 use crate::text::{normalized, words};
 
-/// N-grams that fit side by side into an answer that is not short.
-const NGRAMS_OF_AN_ANSWER: usize = 2;
-
-/// N-grams that fit side by side into a question that is known without its picture.
-const NGRAMS_OF_A_LONG_QUESTION: usize = 3;
+/// N-grams side by side that make an answer, or the words that a question alone has, long enough to be known by.
+const NGRAMS_OF_A_LONG_TEXT: usize = 3;
 
 /// Something that a record and a row of a benchmark have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -212,11 +212,11 @@ impl BenchmarkIndex {
         pictures: &[u32],
         found: &mut Found<'_>,
     ) {
-        let long = NGRAMS_OF_A_LONG_QUESTION * self.ngram_words;
+        let long = NGRAMS_OF_A_LONG_TEXT * self.ngram_words;
         for same in self.questions.same_as(&question_of(comparison)) {
             let rows = &self.rows_by_question[same.question as usize];
             let first = &self.rows[rows[0] as usize];
-            let stands_alone = same.num_own_words >= long
+            let stands_alone = same.num_unique_words >= long
                 && rows.iter().all(|row| self.rows[*row as usize].pictures == first.pictures);
             for &row in rows {
                 let of_row = &self.rows[row as usize];
@@ -238,7 +238,7 @@ impl BenchmarkIndex {
 
     /// Different answers, sorted.
     fn answers_of(&self, comparison: &Comparison) -> Vec<Answer> {
-        let long = NGRAMS_OF_AN_ANSWER * self.ngram_words;
+        let long = NGRAMS_OF_A_LONG_TEXT * self.ngram_words;
         let answer = |messages: &Vec<prompt::Message>| {
             let mut answer = Answer { hash: 0, is_short: false };
             let mut num_words = 0;

@@ -151,7 +151,7 @@ mod tests {
             format!("│  │  ├─ data/one.parquet: 3.0 MiB, 700 rows, blake3 {hash}")
         );
         assert!(lines.contains(&"├─ searched for 1 benchmarks"), "{tree}");
-        assert!(tree.contains("   ├─ validation-00000.parquet: 12.1 KiB, 15 rows, blake3 "));
+        assert!(tree.contains("   ├─ validation/00000.parquet: 12.1 KiB, 15 rows, blake3 "));
         assert_eq!(lines.last(), Some(&"   └─ pictures: 900 distinct, 4.8 MiB"));
     }
 

@@ -171,9 +171,9 @@ fn means<const N: usize>(line: &[[f32; N]]) -> [[f32; N]; SIDE] {
         let (start, end) = (index as f32 * part, (index + 1) as f32 * part);
         let mut sum = [0.0; N];
         let last = (end.ceil() as usize).min(line.len());
-        for at in start as usize..last {
+        for (at, values) in line.iter().enumerate().take(last).skip(start as usize) {
             let share = end.min((at + 1) as f32) - start.max(at as f32);
-            for (sum, value) in sum.iter_mut().zip(&line[at]) {
+            for (sum, value) in sum.iter_mut().zip(values) {
                 *sum += share * value;
             }
         }

@@ -193,6 +193,11 @@ impl Manifest {
         }
     }
 
+    /// Paths of all shards in `folder`, in order.
+    pub fn all_shards(&self, folder: &Path) -> Vec<PathBuf> {
+        self.shards.iter().map(|shard| folder.join(&shard.name)).collect()
+    }
+
     /// Paths of the shards of a split in `folder`, in order.
     pub fn shards_of(&self, folder: &Path, split: Split) -> Vec<PathBuf> {
         let shards = self.shards.iter().filter(|shard| shard.split == split);
@@ -260,7 +265,7 @@ pub(crate) mod tests {
             taken: available,
         };
         let shard = |split: Split, rows| ShardFile {
-            name: format!("{}-00000.parquet", split.name()),
+            name: format!("{}/00000.parquet", split.name()),
             split,
             rows,
             bytes: 12_345,
@@ -299,7 +304,7 @@ pub(crate) mod tests {
         assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
         assert_eq!(
             manifest.shards_of(folder.path(), Split::Validation),
-            [folder.path().join("validation-00000.parquet")]
+            [folder.path().join("validation/00000.parquet")]
         );
         assert_eq!(manifest.rows(), 2000);
     }

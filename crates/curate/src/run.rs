@@ -21,15 +21,19 @@ use crate::read::Reader;
 use crate::recipe::CurationRecipe;
 use crate::record::ImageId;
 use crate::report::{self, OverlapLine};
-use crate::shard::PICTURES_DIR;
+use crate::shard::{PICTURES_DIR, Split};
 use crate::unfinished;
 use crate::work::{Plan, WORK_DIR, WorkFolder};
 use crate::write;
 
-/// Name of the list of rows and records that left, one line of JSON each.
-pub const DROPPED_FILE: &str = write::DROPPED_FILE;
-/// Name of the counts in words.
-pub const REPORT_FILE: &str = "report.md";
+/// Folder of what is told about the set.
+const REPORT_DIR: &str = "report";
+/// The list of rows and records that left, one line of JSON each.
+pub const DROPPED_FILE: &str = "report/dropped.jsonl";
+/// The list of records whose labels were turned, one line of JSON each.
+pub const FLIPPED_FILE: &str = "report/flipped.jsonl";
+/// The counts in words.
+pub const REPORT_FILE: &str = "report/counts.md";
 
 /// What a curation is made from.
 pub struct Request<'a> {
@@ -106,10 +110,12 @@ pub fn run(request: Request<'_>, observer: &dyn Observer) -> Result<Curated, Cur
         work: &work,
         licenses: &licenses,
     };
+    let reports = output.join(REPORT_DIR);
+    fs::create_dir_all(&reports).map_err(CurateError::writing(&reports))?;
     let overlaps = source.lists(output, &mut counts)?;
     if decisions.sequence.is_empty() {
         let rows = counts.iter().map(|counts| counts.rows).sum();
-        return Err(CurateError::NothingLeft { rows, dropped: output.join(write::DROPPED_FILE) });
+        return Err(CurateError::NothingLeft { rows, dropped: output.join(DROPPED_FILE) });
     }
     let written = source.shards(output, observer)?;
     let manifest = source.manifest(version, counts, searched, written);
@@ -151,23 +157,17 @@ fn clear(output: &Path, overwrite: bool) -> Result<(), CurateError> {
 
 /// Removes what an earlier curation wrote, and nothing else.
 fn remove(output: &Path) -> Result<(), CurateError> {
-    let Ok(entries) = fs::read_dir(output) else { return Ok(()) };
     // The manifest goes first: without it the rest is no finished set.
-    let mut paths = vec![output.join(MANIFEST_FILE)];
-    paths.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_shard = (name.starts_with("train-") || name.starts_with("validation-"))
-            && name.ends_with(".parquet");
-        let removed = match name.as_str() {
-            WORK_DIR | PICTURES_DIR => fs::remove_dir_all(&path),
-            MANIFEST_FILE | write::DROPPED_FILE | REPORT_FILE if path.exists() => {
-                fs::remove_file(&path)
-            }
-            _ if is_shard => fs::remove_file(&path),
-            _ => Ok(()),
-        };
-        removed.map_err(CurateError::writing(&path))?;
+    let manifest = output.join(MANIFEST_FILE);
+    if manifest.exists() {
+        fs::remove_file(&manifest).map_err(CurateError::writing(&manifest))?;
+    }
+    let splits = [Split::Train, Split::Validation].map(Split::name);
+    for name in [WORK_DIR, REPORT_DIR, PICTURES_DIR].into_iter().chain(splits) {
+        let path = output.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(CurateError::writing(&path))?;
+        }
     }
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! Finished records to Parquet files that training reads: `train-00000.parquet`, `train-00001.parquet`, …
+//! Finished records to Parquet files that training reads: `train/00000.parquet`, `train/00001.parquet`, …, and `validation/…`.
+//!
+//! Each split has a folder of its own, so that a folder that is named as data never holds both.
 //!
 //! The schema is that of rankings (`data::Format::Ranked`): what is written and read back is the same comparison, with its pictures where they
 //! stood. The same rows give the same bytes. Which rows, and in which order, is decided before.
@@ -57,7 +59,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// Its name, with which its files begin.
+    /// Its name, which is that of its folder.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -103,7 +105,7 @@ pub struct ShardRow {
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardFile {
-    /// Name in the folder.
+    /// Name in the folder of the set.
     pub name: String,
     /// Which part of the result it belongs to.
     pub split: Split,
@@ -168,23 +170,18 @@ struct OpenShard {
 }
 
 impl<'a> ShardWriter<'a> {
-    /// Begins the files of a split in a folder, which is made. Pictures go through `pictures`, which other splits share.
-    ///
-    /// # Errors
-    /// When the folder cannot be made.
-    pub fn create(
+    /// Writes the files of a split into the folder of a set. Pictures go through `pictures`, which other splits share.
+    pub fn new(
         folder: &Path,
         split: Split,
         output: &OutputRecipe,
         pictures: &'a mut PictureStore,
-    ) -> Result<Self, ShardError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| ShardError::Write { path: folder.to_owned(), source })?;
+    ) -> Self {
         let stand = match output.images {
             ImageOutput::Embedded => Stand::Inside,
             ImageOutput::Files | ImageOutput::References => Stand::Outside,
         };
-        Ok(Self {
+        Self {
             folder: folder.to_owned(),
             split,
             rows_per_shard: output.rows_per_shard.max(1),
@@ -194,7 +191,7 @@ impl<'a> ShardWriter<'a> {
             shard: None,
             batch: Batch::new(stand),
             files: Vec::new(),
-        })
+        }
     }
 
     /// Writes a row.
@@ -231,9 +228,10 @@ impl<'a> ShardWriter<'a> {
     }
 
     fn open(&self) -> Result<OpenShard, ShardError> {
-        let name = format!("{}-{:05}.parquet", self.split.name(), self.files.len());
+        let name = format!("{}/{:05}.parquet", self.split.name(), self.files.len());
         let path = self.folder.join(&name);
-        let file = UnfinishedFile::create(&path)
+        let file = fs::create_dir_all(self.folder.join(self.split.name()))
+            .and_then(|()| UnfinishedFile::create(&path))
             .map_err(|source| ShardError::Write { path: path.clone(), source })?;
         let options = ArrowWriterOptions::new()
             .with_skip_arrow_metadata(true)

@@ -76,7 +76,24 @@ fn stands_alone(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_normalized_text_is_its_own_normal_form(text in "\\PC{0,40}") {
+            let once = normalized(&text);
+            prop_assert_eq!(normalized(&once), once);
+        }
+
+        #[test]
+        fn words_are_what_is_left_without_their_borders(text in "\\PC{0,40}") {
+            let text = normalized(&text);
+            let letters: String = text.chars().filter(|letter| letter.is_alphanumeric()).collect();
+            prop_assert_eq!(words(&text).collect::<String>(), letters);
+        }
+    }
 
     fn split(text: &str) -> Vec<String> {
         words(&normalized(text)).map(str::to_owned).collect()

@@ -1,9 +1,10 @@
 //! From decisions to files: every record goes to its place in the order, then into a shard; every record that left goes into a list.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data::sources::Source as Published;
+use serde::Serialize;
 
 use crate::buckets::Buckets;
 use crate::decide::{Decisions, Leaving};
@@ -17,13 +18,12 @@ use crate::manifest::{self, Manifest, MixtureEntry, SearchedFor, SourceEntry, Sp
 use crate::recipe::CurationRecipe;
 use crate::record::Record;
 use crate::report::OverlapLine;
-use crate::run::Observer;
-use crate::shard::{PictureStore, PicturesWritten, ShardFile, ShardRow, ShardWriter, Split};
+use crate::run::{DROPPED_FILE, FLIPPED_FILE, Observer};
+use crate::shard::{
+    PictureStore, PicturesWritten, RowColumns, ShardFile, ShardRow, ShardWriter, Split,
+};
 use crate::unfinished::UnfinishedFile;
 use crate::work::WorkFolder;
-
-/// Name of the list of records that left.
-pub(crate) const DROPPED_FILE: &str = "dropped.jsonl";
 
 /// What is written from.
 pub(crate) struct Source<'a> {
@@ -59,8 +59,7 @@ impl Source<'_> {
         let mut bucket = Vec::new().into_iter().peekable();
         let mut next_bucket = 0;
         for (split, end) in [(Split::Train, num_train), (Split::Validation, sequence.len())] {
-            let mut writer =
-                ShardWriter::create(output, split, &self.recipe.output, &mut pictures)?;
+            let mut writer = ShardWriter::new(output, split, &self.recipe.output, &mut pictures);
             loop {
                 if bucket.peek().is_none() {
                     if next_bucket == buckets.len() {
@@ -146,23 +145,18 @@ impl Source<'_> {
         output: &Path,
         counts: &mut [SourceCounts],
     ) -> Result<Vec<OverlapLine>, CurateError> {
-        let path = output.join(DROPPED_FILE);
-        let fault = || CurateError::writing(&path);
-        let mut out = UnfinishedFile::create(&path).map_err(fault())?;
-        let mut write = |dropped: &Dropped| -> Result<(), CurateError> {
-            serde_json::to_writer(&mut out, dropped)
-                .map_err(std::io::Error::from)
-                .and_then(|()| out.write_all(b"\n"))
-                .map_err(fault())
-        };
+        let mut dropped = List::create(output.join(DROPPED_FILE))?;
+        let mut flipped = List::create(output.join(FLIPPED_FILE))?;
         let mut overlaps = Vec::new();
         for chunk in 0..self.inputs.chunks.len() {
-            for dropped in &self.work.read_index(chunk)?.dropped {
-                write(dropped)?;
+            for row in &self.work.read_index(chunk)?.dropped {
+                dropped.push(row)?;
             }
             let records = self.loaded.starts[chunk]..self.loaded.starts[chunk + 1];
             let is_listed = |record: usize| {
-                self.decisions.fates[record].left.is_some()
+                let fate = &self.decisions.fates[record];
+                fate.left.is_some()
+                    || fate.columns.flipped
                     || !self.loaded.features[record].overlaps.is_empty()
             };
             if !records.clone().any(is_listed) {
@@ -177,11 +171,14 @@ impl Source<'_> {
                 overlaps.extend(self.overlaps_of(number, &record, fate.left.is_some()));
                 if let Some(left) = &fate.left {
                     counts[record.origin.source as usize].drop(left.stage, &left.reason);
-                    write(&self.listed(record, left))?;
+                    dropped.push(&self.listed(record, left))?;
+                } else if fate.columns.flipped {
+                    flipped.push(&self.flipped(number, record))?;
                 }
             }
         }
-        out.finish().map_err(fault())?;
+        dropped.finish()?;
+        flipped.finish()?;
         Ok(overlaps)
     }
 
@@ -204,6 +201,20 @@ impl Source<'_> {
             .collect()
     }
 
+    fn flipped(&self, number: usize, record: Record) -> Flipped {
+        let file = self.file(&record);
+        let RowColumns { strength, agreement, .. } = self.decisions.fates[number].columns;
+        Flipped {
+            key: key(self.loaded.features[number].fingerprint.key()),
+            file: file.about.path.clone(),
+            place: file.rows.place(record.origin.row as usize).to_string(),
+            source: record.comparison.source,
+            id: record.comparison.id,
+            strength,
+            agreement,
+        }
+    }
+
     fn listed(&self, record: Record, left: &Leaving) -> Dropped {
         let file = self.file(&record);
         Dropped {
@@ -215,6 +226,44 @@ impl Source<'_> {
             reason: left.reason.clone(),
             detail: left.detail.clone(),
         }
+    }
+}
+
+/// A record whose label was turned.
+#[derive(Serialize)]
+struct Flipped {
+    key: String,
+    source: String,
+    file: String,
+    place: String,
+    id: String,
+    /// Mean margin of the models for the old label.
+    strength: Option<f32>,
+    /// Share of the models that agreed with the old label.
+    agreement: Option<f32>,
+}
+
+/// A file with one line of JSON for each entry.
+struct List {
+    path: PathBuf,
+    out: UnfinishedFile,
+}
+
+impl List {
+    fn create(path: PathBuf) -> Result<Self, CurateError> {
+        let out = UnfinishedFile::create(&path).map_err(CurateError::writing(&path))?;
+        Ok(Self { path, out })
+    }
+
+    fn push(&mut self, entry: &impl Serialize) -> Result<(), CurateError> {
+        serde_json::to_writer(&mut self.out, entry)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.out.write_all(b"\n"))
+            .map_err(CurateError::writing(&self.path))
+    }
+
+    fn finish(self) -> Result<(), CurateError> {
+        self.out.finish().map(drop).map_err(CurateError::writing(&self.path))
     }
 }
 

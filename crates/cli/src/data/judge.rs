@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use curate::labels::reward_line;
+use curate::manifest::Manifest;
 use data::raw::{RowFile, Value};
 use eval::rewards::{RewardLine, RewardsError, from_line};
 use eval::rows::BenchmarkRows;
@@ -43,8 +44,9 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let benchmark =
         eval::benchmarks::named("preferences").context("`preferences` is always there")?;
-    let rows = BenchmarkRows::open(benchmark, std::slice::from_ref(&args.set), None)?;
-    let keys = keys(&rows.files().map(Path::to_owned).collect::<Vec<_>>())?;
+    let shards = Manifest::read(&args.set)?.all_shards(&args.set);
+    let rows = BenchmarkRows::open(benchmark, &shards, None)?;
+    let keys = keys(&shards)?;
     let (mut out, first) = open(&args.output, args.resume, &keys)?;
     let (loaded, device) = args.options.load(&args.model)?;
     let scorer = Scorer { model: &loaded.model, processor: &loaded.processor, device: &device };

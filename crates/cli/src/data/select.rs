@@ -9,10 +9,10 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use curate::caps::{Capped, Caps};
 use curate::labels::{Labeled, Opinions, judge};
+use curate::manifest::Manifest;
 use curate::recipe::LabelsRecipe;
 use curate::select::{Candidate, Informative, most_informative, sheet_line};
 use data::raw::{Names, RowFile, Value, comparison_of};
-use data::{Dataset, DatasetOptions};
 
 use crate::output::{Outcome, complain};
 
@@ -68,8 +68,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.output.exists() {
         bail!("`{}` is there; choose another name", args.output.display());
     }
-    let dataset = Dataset::open(std::slice::from_ref(&args.set), &DatasetOptions::default())?;
-    let paths: Vec<PathBuf> = dataset.files().iter().map(|file| file.path().to_owned()).collect();
+    let paths = Manifest::read(&args.set)?.all_shards(&args.set);
     let files: Vec<RowFile> =
         paths.iter().map(|path| RowFile::open(path)).collect::<Result<_, _>>()?;
     let pairs = pairs(&paths, &files)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use curate::manifest::Manifest;
+use curate::shard::Split;
 use data::inspect::{InspectOptions, inspect};
 use data::sources::Source;
 
@@ -22,7 +23,7 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let manifest = Manifest::read(&args.set)?;
     let options = InspectOptions { source: Source::named("preferences"), image_dir: None };
-    let found = inspect(&args.set, &options)?;
+    let found = inspect(&args.set.join(Split::Train.name()), &options)?;
     if args.json {
         let both = serde_json::json!({ "manifest": manifest, "rows": found });
         print(&format!("{}\n", serde_json::to_string_pretty(&both)?))?;

@@ -12,9 +12,9 @@ use curate::recipe::CurationRecipe;
 use curate::run::DROPPED_FILE;
 use curate::shard::RowColumns;
 use curate::view::{ViewReason, ViewRow, page};
+use data::RowPlace;
 use data::raw::{Names, RowFile, Value, comparison_of};
 use data::sources::{Source, SourceFile, SourceRows};
-use data::{Dataset, DatasetOptions, RowPlace};
 
 use crate::output::{Outcome, complain};
 
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let manifest = Manifest::read(&args.set)?;
-    let kept = kept(&args.set, args.kept)?;
+    let kept = kept(&manifest.all_shards(&args.set), args.kept)?;
     let dropped = dropped(&args.set, &manifest, args.dropped)?;
     let output = args.output.clone().unwrap_or_else(|| args.set.join("view.html"));
     page::document::replace(&output, &page(&manifest, &kept, &dropped))
@@ -46,19 +46,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Rows of the shards at equal distances.
-fn kept(set: &Path, count: usize) -> anyhow::Result<Vec<ViewRow>> {
-    let dataset = Dataset::open(&[set], &DatasetOptions::default())?;
-    let step = dataset.len().div_ceil(count.max(1)).max(1);
+/// Rows of the shards, at equal distances.
+fn kept(shards: &[PathBuf], count: usize) -> anyhow::Result<Vec<ViewRow>> {
+    let files: Vec<RowFile> =
+        shards.iter().map(|path| RowFile::open(path)).collect::<Result<_, _>>()?;
+    let total: usize = files.iter().map(RowFile::len).sum();
+    let step = total.div_ceil(count.max(1)).max(1);
     let mut rows = Vec::new();
     let mut first = 0;
-    for file in dataset.files() {
-        let opened = RowFile::open(file.path())?;
-        let folder = file.path().parent().unwrap_or(Path::new(""));
+    for (path, file) in shards.iter().zip(&files) {
+        let folder = path.parent().unwrap_or(Path::new(""));
         let start = first;
         first += file.len();
         for index in (start..first).filter(|index| index % step == 0) {
-            let row = opened.read(index - start)?;
+            let row = file.read(index - start)?;
             let comparison = comparison_of(&row, folder, Names::default())?;
             rows.push(ViewRow {
                 source: comparison.source.clone(),

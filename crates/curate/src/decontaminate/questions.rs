@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::shingles::mixed;
 
 /// Different questions from which on an n-gram of all of them is boilerplate.
-const MAX_QUESTIONS_OF_AN_NGRAM: usize = 64;
+const MAX_QUESTIONS_OF_AN_NGRAM: usize = 16;
 
 /// Hashes of the words of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +35,8 @@ pub(super) struct Same {
     pub(super) coverage: f64,
     /// Words in n-grams of its own.
     pub(super) num_own_words: usize,
+    /// Words in n-grams that no other question has, when the other one has all of these.
+    pub(super) num_unique_words: usize,
 }
 
 impl Same {
@@ -96,7 +98,7 @@ impl Questions {
             && !words.0.is_empty()
             && !same.iter().any(|same| same.question == question)
         {
-            same.push(Same { question, coverage: 1.0, num_own_words: 0 });
+            same.push(Same { question, coverage: 1.0, num_own_words: 0, num_unique_words: 0 });
         }
         same
     }
@@ -108,26 +110,47 @@ impl Questions {
     }
 
     fn coverage(&self, question: u32, asked: &[u64]) -> Same {
-        let (mut num_own_words, mut num_shared) = (0, 0);
-        let (mut own_end, mut shared_end) = (0, 0);
+        let mut own = Covered::default();
+        let (mut shared, mut unique) = (Covered::default(), Covered::default());
+        let mut has_all_unique = true;
         for (start, ngram) in self.ngrams[question as usize].iter().enumerate() {
+            let Some(owners) = self.owners(*ngram) else { continue };
             let end = start + self.ngram_words;
-            if self.owners(*ngram).is_some() {
-                num_own_words += end - own_end.max(start);
-                own_end = end;
-                if asked.binary_search(ngram).is_ok() {
-                    num_shared += end - shared_end.max(start);
-                    shared_end = end;
-                }
+            let is_asked = asked.binary_search(ngram).is_ok();
+            own.add(start, end);
+            if is_asked {
+                shared.add(start, end);
+            }
+            if owners.len() == 1 {
+                unique.add(start, end);
+                has_all_unique &= is_asked;
             }
         }
-        let coverage = num_shared as f64 / num_own_words.max(1) as f64;
-        Same { question, coverage, num_own_words }
+        Same {
+            question,
+            coverage: shared.num_words as f64 / own.num_words.max(1) as f64,
+            num_own_words: own.num_words,
+            num_unique_words: if has_all_unique { unique.num_words } else { 0 },
+        }
     }
 
     fn ngrams_of(&self, words: &Words) -> Vec<u64> {
         let ngram = |words: &[u64]| words.iter().copied().fold(0, mixed);
         words.0.windows(self.ngram_words).map(ngram).collect()
+    }
+}
+
+/// Words that n-grams cover, which come in the order of their places.
+#[derive(Default)]
+struct Covered {
+    num_words: usize,
+    end: usize,
+}
+
+impl Covered {
+    fn add(&mut self, start: usize, end: usize) {
+        self.num_words += end - self.end.max(start);
+        self.end = end;
     }
 }
 

@@ -110,6 +110,22 @@ fn a_long_question_over_one_picture_counts_without_it() {
 }
 
 #[test]
+fn a_template_that_is_filled_in_for_each_picture_counts_only_with_the_picture() {
+    let of = |name: &str| {
+        format!(
+            "There is a quadrilateral {name} in this figure. True or false? A quadrilateral has four edges and four corners. \
+             Give a short explanation, then the final answer."
+        )
+    };
+    let index = index(&[long(&of("ABCD"), 10, &[5]), long(&of("AMNC"), 20, &[6])]);
+    assert_eq!(kinds(&index, &long(&of("OCAB"), 30, &[7])), []);
+    assert_eq!(kinds(&index, &long(&of("ABCD"), 30, &[7])), []);
+    let found = kinds(&index, &long(&of("OCAB"), 30, &[5]));
+    let both = [OverlapKind::Image, OverlapKind::Question];
+    assert_eq!(found, both.map(|kind| ("row 0".to_owned(), kind)));
+}
+
+#[test]
 fn boilerplate_of_many_questions_is_nobodys_own() {
     let boilerplate = text(1, 60);
     let of = |seed: u64| format!("{boilerplate} {}", text(seed, 20));

@@ -11,7 +11,7 @@ use crate::union::Union;
 /// of their own besides: real duplicates have about half of their keys in common, records with the same boilerplate few.
 const MAX_LEADERS: u16 = 256;
 
-/// Leaders that a record is compared with, those with the most buckets in common first.
+/// Leaders that a record is compared with, those first with which it shares the most and the smallest buckets.
 const MAX_COMPARED: usize = 32;
 
 const NOBODY: u32 = u32::MAX;
@@ -54,7 +54,9 @@ impl Buckets {
                 }
             };
             for members in keys.chunk_by(|a, b| a.0 == b.0) {
-                members.iter().for_each(|(.., place)| union.connect(members[0].2, *place));
+                for (.., place) in members {
+                    union.connect(members[0].2, *place);
+                }
                 add(members);
                 if members.len() > usize::from(MAX_LEADERS) {
                     members.chunk_by(|a, b| a.1 == b.1).for_each(&mut add);
@@ -84,19 +86,23 @@ impl Buckets {
 
     /// The leaders that a record is to be compared with.
     pub(super) fn leaders(&self, record: u32) -> Vec<u32> {
-        let mut found = Vec::new();
+        let mut found: Vec<(u32, u32)> = Vec::new();
         for slot in self.slots_of(record) {
-            let (_, bucket) = self.slots[slot];
-            let mut leader = self.last[bucket as usize];
+            let bucket = self.slots[slot].1 as usize;
+            // What few have in common says more.
+            let weight = u32::from(MAX_LEADERS / self.num_leaders[bucket].max(1));
+            let mut leader = self.last[bucket];
             while leader != NOBODY {
-                found.push(self.slots[leader as usize].0);
+                found.push((self.slots[leader as usize].0, weight));
                 leader = self.before[leader as usize];
             }
         }
         found.sort_unstable();
-        let mut ranked: Vec<(usize, u32)> =
-            found.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
-        ranked.sort_by_key(|(num_buckets, _)| std::cmp::Reverse(*num_buckets));
+        let mut ranked: Vec<(u32, u32)> = found
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|same| (same.iter().map(|(_, weight)| weight).sum(), same[0].0))
+            .collect();
+        ranked.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         ranked.into_iter().take(MAX_COMPARED).map(|(_, leader)| leader).collect()
     }
 

@@ -1,5 +1,7 @@
 //! The rules of duplicates on a few records.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::testing::{record, text};
 
@@ -181,4 +183,50 @@ fn a_record_that_cannot_be_read_again_is_an_error() {
     let recipe = rules(Contradictions::Drop, Some(0.8));
     let mut text_of = |index: usize| Err::<Record, usize>(index);
     assert_eq!(find(&candidates, &recipe, &mut text_of), Err(1));
+}
+
+/// Records of few words, such that many are the same, nearly the same, or contradict each other.
+fn crowded() -> impl Strategy<Value = Vec<(Record, Option<f32>)>> {
+    let margin = prop::option::of((0..3_i8).prop_map(f32::from));
+    let one = (0..2_u64, 0..4_usize, any::<bool>(), margin)
+        .prop_map(|(seed, changed, is_swapped, margin)| (long(seed, changed, is_swapped), margin));
+    prop::collection::vec(one, 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_dropped_names_what_stays_under_every_rule(
+        crowd in crowded(),
+        rule in prop::sample::select(vec![
+            Contradictions::Drop,
+            Contradictions::KeepOne,
+            Contradictions::KeepAll,
+        ]),
+        near in prop::option::of(Just(0.8)),
+        keep in prop::sample::select(vec![Keep::First, Keep::LargestMargin]),
+    ) {
+        let records: Vec<Record> = crowd
+            .into_iter()
+            .map(|(mut record, margin)| {
+                record.comparison.preference.margin = margin;
+                record
+            })
+            .collect();
+        let recipe = DuplicatesRecipe { keep, ..rules(rule, near) };
+        let found = found(&records, &recipe);
+        let is_dropped = |record: usize| found.iter().any(|(dropped, ..)| *dropped == record);
+        for (record, of, kind) in &found {
+            let may_be_gone = rule == Contradictions::Drop && *kind == DuplicateKind::Contradiction;
+            prop_assert!(record != of && (may_be_gone || !is_dropped(*of)), "{:?}", found);
+            prop_assert!(rule != Contradictions::KeepAll || *kind != DuplicateKind::Contradiction);
+        }
+        // What stays says nothing twice.
+        let left: Vec<Record> = (0..records.len())
+            .filter(|record| !is_dropped(*record))
+            .map(|record| records[record].clone())
+            .collect();
+        prop_assert_eq!(super::tests::found(&left, &recipe), []);
+    }
 }

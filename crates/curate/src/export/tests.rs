@@ -69,7 +69,7 @@ impl Curated {
         let mut manifest = example();
         manifest.shards.clear();
         for split in [Split::Train, Split::Validation] {
-            let mut writer = ShardWriter::create(folder, split, &output, &mut store).unwrap();
+            let mut writer = ShardWriter::new(folder, split, &output, &mut store);
             for comparison in comparisons {
                 writer.push(shard_row(comparison.clone())).unwrap();
             }

@@ -174,7 +174,7 @@ impl PictureStore {
                     Some(kind) => *kind,
                     None => self.write(id, &read(path, id)?)?,
                 };
-                Ok(PlacedPicture { path: name_of(id, kind), bytes: None })
+                Ok(PlacedPicture { path: format!("../{}", name_of(id, kind)), bytes: None })
             }
         }
     }

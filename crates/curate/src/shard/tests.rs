@@ -53,7 +53,7 @@ fn row(folder: &Path, comparison: Comparison) -> ShardRow {
 
 fn write(out: &Path, output: &OutputRecipe, rows: Vec<ShardRow>) -> Vec<ShardFile> {
     let mut pictures = PictureStore::new(out, output.images, None);
-    let mut writer = ShardWriter::create(out, Split::Train, output, &mut pictures).unwrap();
+    let mut writer = ShardWriter::new(out, Split::Train, output, &mut pictures);
     for row in rows {
         writer.push(row).unwrap();
     }
@@ -65,7 +65,11 @@ fn output(images: ImageOutput) -> OutputRecipe {
 }
 
 fn read(out: &Path) -> Vec<Comparison> {
-    let set = Dataset::open(&[out], &DatasetOptions::default()).unwrap();
+    read_split(out, Split::Train)
+}
+
+fn read_split(out: &Path, split: Split) -> Vec<Comparison> {
+    let set = Dataset::open(&[out.join(split.name())], &DatasetOptions::default()).unwrap();
     set.rows().collect::<Result<_, _>>().unwrap()
 }
 
@@ -261,9 +265,9 @@ fn the_same_rows_are_the_same_bytes_and_the_hashes_are_those_of_the_files() {
         assert_eq!(
             found,
             [
-                ("train-00000.parquet", 600),
-                ("train-00001.parquet", 600),
-                ("train-00002.parquet", 100)
+                ("train/00000.parquet", 600),
+                ("train/00001.parquet", 600),
+                ("train/00002.parquet", 100)
             ]
         );
         for file in files {
@@ -286,17 +290,16 @@ fn each_distinct_picture_is_copied_once_under_the_hash_of_its_bytes() {
     let out = tempfile::tempdir().unwrap();
     let mut store = PictureStore::new(out.path(), ImageOutput::Files, None);
     let recipe = output(ImageOutput::Files);
-    let mut writer =
-        ShardWriter::create(out.path(), Split::Validation, &recipe, &mut store).unwrap();
+    let mut writer = ShardWriter::new(out.path(), Split::Validation, &recipe, &mut store);
     for (name, _) in PICTURES {
         writer.push(row_of(name)).unwrap();
     }
     writer.finish().unwrap();
     assert_eq!(store.written(), PicturesWritten { distinct: 3, bytes: 8 + 7 + 8 });
     let id = ImageId::of(PICTURES[0].1).to_string();
-    let path = format!("images/{}/{id}.png", &id[..2]);
+    let path = format!("validation/../images/{}/{id}.png", &id[..2]);
     assert_eq!(fs::read(out.path().join(&path)).unwrap(), PICTURES[0].1);
-    let names: Vec<String> = read(out.path())
+    let names: Vec<String> = read_split(out.path(), Split::Validation)
         .into_iter()
         .map(|row| match &row.prompt[0].content[0] {
             Part::Image(image) => image.name(),
@@ -340,7 +343,7 @@ fn row_groups_are_limited_by_their_bytes() {
         .collect();
     let out = tempfile::tempdir().unwrap();
     write(out.path(), &output(ImageOutput::Files), rows);
-    let file = fs::File::open(out.path().join("train-00000.parquet")).unwrap();
+    let file = fs::File::open(out.path().join("train/00000.parquet")).unwrap();
     let groups = SerializedFileReader::new(file).unwrap().metadata().row_groups().to_vec();
     let limit = (ROW_GROUP_BYTES + 2 * BATCH_BYTES) as i64;
     assert!(groups.len() >= 2, "{} row groups", groups.len());
@@ -358,7 +361,7 @@ fn referenced_pictures_stay_where_they_are_unless_they_came_inside_rows() {
     let out = tempfile::tempdir().unwrap();
     let recipe = output(ImageOutput::References);
     let mut store = PictureStore::new(out.path(), recipe.images, Some(&extracted));
-    let mut writer = ShardWriter::create(out.path(), Split::Train, &recipe, &mut store).unwrap();
+    let mut writer = ShardWriter::new(out.path(), Split::Train, &recipe, &mut store);
     writer.push(row(folder.path(), pair("1", asked, ["a", "b"]))).unwrap();
     writer.finish().unwrap();
     let read = read(out.path());
@@ -371,7 +374,7 @@ fn referenced_pictures_stay_where_they_are_unless_they_came_inside_rows() {
         })
         .collect();
     assert_eq!(names[0], folder.path().join("cat.png").display().to_string());
-    assert!(Path::new(&names[1]).starts_with(out.path().join("images")), "{}", names[1]);
+    assert!(Path::new(&names[1]).starts_with(out.path().join("train/../images")), "{}", names[1]);
 }
 
 #[test]
@@ -383,8 +386,7 @@ fn a_picture_that_is_gone_or_has_changed_is_told_with_its_row() {
         let out = tempfile::tempdir().unwrap();
         let recipe = output(ImageOutput::Files);
         let mut store = PictureStore::new(out.path(), recipe.images, None);
-        let mut writer =
-            ShardWriter::create(out.path(), Split::Train, &recipe, &mut store).unwrap();
+        let mut writer = ShardWriter::new(out.path(), Split::Train, &recipe, &mut store);
         writer.push(row.clone()).unwrap_err().to_string()
     };
     fs::write(folder.path().join("cat.png"), "other").unwrap();

@@ -165,7 +165,8 @@ impl<'a> Probe<'a> {
         /// Room for palettes, metadata and other small things.
         const SLACK_BYTES: u64 = 1 << 26;
         let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(self.max_pixels.saturating_mul(MAX_PIXEL_BYTES) + SLACK_BYTES);
+        limits.max_alloc =
+            Some(self.max_pixels.saturating_mul(MAX_PIXEL_BYTES).saturating_add(SLACK_BYTES));
         let mut reader = ImageReader::with_format(Cursor::new(&*self.bytes), self.format);
         reader.limits(limits);
         reader
