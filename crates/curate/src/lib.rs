@@ -18,5 +18,8 @@ pub mod record;
 pub mod report;
 pub mod shard;
 mod sheet;
+pub mod stats;
+#[cfg(test)]
+mod testing;
 mod unfinished;
 pub mod view;

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use data::RowFault;
+use data::raw::check_ranking;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
@@ -29,7 +31,9 @@ use crate::recipe::{ImageOutput, OutputRecipe};
 use crate::record::{ImageId, Record};
 use crate::unfinished::UnfinishedFile;
 use columns::{Batch, Stand, schema};
-pub use pictures::{PictureError, PictureStore, PicturesWritten};
+pub(crate) use pictures::PictureStore;
+use pictures::PlacedPicture;
+pub use pictures::{PictureError, PicturesWritten};
 
 /// Rows that are encoded at once at most.
 const BATCH_ROWS: usize = 512;
@@ -85,6 +89,8 @@ pub struct ShardRow {
     pub key: String,
     /// The record.
     pub record: Record,
+    /// Which part of the result it belongs to.
+    pub split: Split,
     /// Records over the same pictures or the same prompt have the same number.
     pub group: u64,
     /// What was found out about it.
@@ -134,6 +140,16 @@ pub enum ShardError {
         /// What the Parquet library said.
         source: ParquetError,
     },
+    /// A row could not be read back.
+    #[error("`{file}`, {row}: {fault}")]
+    Row {
+        /// The row's file.
+        file: String,
+        /// The row's place.
+        row: String,
+        /// What a reader would find wrong.
+        fault: RowFault,
+    },
     /// A picture of a row cannot be written.
     #[error("`{file}`, {row}: {source}")]
     Picture {
@@ -146,14 +162,81 @@ pub enum ShardError {
     },
 }
 
-/// Writes the shards of one split, in order. Memory does not grow with the rows.
-pub struct ShardWriter<'a> {
+/// Everything that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The shards, those to train on first.
+    pub shards: Vec<ShardFile>,
+    /// Distinct pictures.
+    pub pictures: PicturesWritten,
+}
+
+/// Writes rows in order, each to the shards of its split. Memory does not grow with the rows, but for an id of each picture.
+pub struct ShardWriter {
+    pictures: PictureStore,
+    train: Lane,
+    validation: Lane,
+}
+
+impl ShardWriter {
+    /// Begins a result in a folder, which is made. `extracted` is the folder of pictures that came inside of rows: these cannot stay where they
+    /// are.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn create(
+        folder: &Path,
+        output: &OutputRecipe,
+        extracted: Option<&Path>,
+    ) -> Result<Self, ShardError> {
+        fs::create_dir_all(folder)
+            .map_err(|source| ShardError::Write { path: folder.to_owned(), source })?;
+        Ok(Self {
+            pictures: PictureStore::new(folder, output.images, extracted),
+            train: Lane::new(folder, Split::Train, output),
+            validation: Lane::new(folder, Split::Validation, output),
+        })
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// When the row could not be read back, or the file or a picture cannot be written. The files that are whole stay.
+    pub fn push(&mut self, row: ShardRow) -> Result<(), ShardError> {
+        check_ranking(&row.record.comparison).map_err(|fault| ShardError::Row {
+            file: row.file.clone(),
+            row: row.row.clone(),
+            fault,
+        })?;
+        let placed = self.pictures.place(&row.record).map_err(|source| ShardError::Picture {
+            file: row.file.clone(),
+            row: row.row.clone(),
+            source,
+        })?;
+        match row.split {
+            Split::Train => self.train.push(row, placed),
+            Split::Validation => self.validation.push(row, placed),
+        }
+    }
+
+    /// Writes what is left, and tells which files there are.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(self) -> Result<Written, ShardError> {
+        let mut shards = self.train.finish()?;
+        shards.extend(self.validation.finish()?);
+        Ok(Written { shards, pictures: self.pictures.written() })
+    }
+}
+
+/// The shards of one split.
+struct Lane {
     folder: PathBuf,
     split: Split,
     rows_per_shard: usize,
     stand: Stand,
     schema: SchemaRef,
-    pictures: &'a mut PictureStore,
     shard: Option<OpenShard>,
     batch: Batch,
     files: Vec<ShardFile>,
@@ -166,46 +249,25 @@ struct OpenShard {
     writer: ArrowWriter<UnfinishedFile>,
 }
 
-impl<'a> ShardWriter<'a> {
-    /// Begins the files of a split in a folder, which is made. Pictures go through `pictures`, which other splits share.
-    ///
-    /// # Errors
-    /// When the folder cannot be made.
-    pub fn create(
-        folder: &Path,
-        split: Split,
-        output: &OutputRecipe,
-        pictures: &'a mut PictureStore,
-    ) -> Result<Self, ShardError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| ShardError::Write { path: folder.to_owned(), source })?;
+impl Lane {
+    fn new(folder: &Path, split: Split, output: &OutputRecipe) -> Self {
         let stand = match output.images {
             ImageOutput::Embedded => Stand::Inside,
             ImageOutput::Files | ImageOutput::References => Stand::Outside,
         };
-        Ok(Self {
+        Self {
             folder: folder.to_owned(),
             split,
             rows_per_shard: output.rows_per_shard.max(1),
             stand,
             schema: schema(stand),
-            pictures,
             shard: None,
             batch: Batch::new(stand),
             files: Vec::new(),
-        })
+        }
     }
 
-    /// Writes a row.
-    ///
-    /// # Errors
-    /// When the file or a picture cannot be written. The files that are whole stay.
-    pub fn push(&mut self, row: ShardRow) -> Result<(), ShardError> {
-        let placed = self.pictures.place(&row.record).map_err(|source| ShardError::Picture {
-            file: row.file.clone(),
-            row: row.row.clone(),
-            source,
-        })?;
+    fn push(&mut self, row: ShardRow, placed: Vec<PlacedPicture>) -> Result<(), ShardError> {
         if self.shard.is_none() {
             self.shard = Some(self.open()?);
         }
@@ -219,11 +281,7 @@ impl<'a> ShardWriter<'a> {
         if is_full { self.close() } else { Ok(()) }
     }
 
-    /// Writes what is left, and tells which files there are.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn finish(mut self) -> Result<Vec<ShardFile>, ShardError> {
+    fn finish(mut self) -> Result<Vec<ShardFile>, ShardError> {
         self.encode()?;
         self.close()?;
         Ok(self.files)

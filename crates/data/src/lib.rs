@@ -27,7 +27,7 @@ pub mod raw {
         list, mistyped, number, numbers, optional_number, optional_text, required, text,
     };
     pub use crate::files::{RowFile, find};
-    pub use crate::formats::{apart, ranks_from_best};
+    pub use crate::formats::{apart, check_ranking, ranks_from_best};
     pub use crate::messages::{is_messages, messages, prompt, response, said};
     pub use crate::pictures::{listed, picture, pictures};
     pub use crate::value::{Value, parse_json};

@@ -199,7 +199,7 @@ impl Batch {
 
     /// Adds a row whose pictures are, in order, `placed`.
     pub(super) fn push(&mut self, row: ShardRow, placed: Vec<PlacedPicture>) {
-        let ShardRow { key, record, group, columns, copy, file, row, license } = row;
+        let ShardRow { key, record, split: _, group, columns, copy, file, row, license } = row;
         let comparison = record.comparison;
         let mut placed = placed.into_iter();
         let mut images = Vec::new();

@@ -25,7 +25,7 @@ use crate::messages::is_messages;
 use crate::pictures::IMAGE_KEYS;
 use crate::value::Value;
 use placing::{DraftResponse, Layout};
-pub use ranked::ranks_from_best;
+pub use ranked::{check_ranking, ranks_from_best};
 
 /// Keys of a pair that every schema for pairs may have.
 const PAIR_KEYS: [&str; 2] = ["margin", "soft_label"];
