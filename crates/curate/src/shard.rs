@@ -41,6 +41,8 @@ const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of a row group, about. It is in memory until it is whole.
 const ROW_GROUP_BYTES: usize = 24 << 20;
+/// The same where rows hold pictures: to read one row, all different pictures of its row group are read.
+const PICTURE_ROW_GROUP_BYTES: usize = 8 << 20;
 /// Most bytes of different pictures that a row group holds once each; beyond, they would be repeated.
 const PICTURE_DICTIONARY_BYTES: usize = 1 << 30;
 /// Bytes and rows of a page: what is decoded to read one row.
@@ -308,9 +310,13 @@ impl Lane {
         let columns = std::mem::replace(&mut self.batch, Batch::new(self.stand)).finish();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("the columns are those of the schema");
+        let limit = match self.stand {
+            Stand::Inside => PICTURE_ROW_GROUP_BYTES,
+            Stand::Outside => ROW_GROUP_BYTES,
+        };
         let writer = &mut shard.writer;
         let written = writer.write(&batch).and_then(|()| {
-            if writer.in_progress_size() >= ROW_GROUP_BYTES { writer.flush() } else { Ok(()) }
+            if writer.in_progress_size() >= limit { writer.flush() } else { Ok(()) }
         });
         written.map_err(|source| ShardError::Parquet { path: shard.path.clone(), source })
     }
@@ -357,6 +363,6 @@ fn properties(stand: Stand) -> WriterProperties {
             .set_column_compression(pictures, Compression::UNCOMPRESSED);
     }
     let metadata = features::of(stand)
-        .map(|features| vec![KeyValue { key: features::KEY.to_owned(), value: Some(features) }]);
+        .map(|features| vec![KeyValue::new(features::KEY.to_owned(), features.to_owned())]);
     properties.set_key_value_metadata(metadata).build()
 }

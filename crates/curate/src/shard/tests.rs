@@ -362,7 +362,7 @@ fn without_rows_there_is_no_file() {
 fn rows_of_both_splits_may_come_by_turns() {
     let out = tempfile::tempdir().unwrap();
     let row = |index: usize| {
-        let split = if index % 3 == 0 { Split::Validation } else { Split::Train };
+        let split = if index.is_multiple_of(3) { Split::Validation } else { Split::Train };
         ShardRow { split, ..shard_row(pair(&index.to_string(), vec![text("Which?")], ["a", "b"])) }
     };
     let files = write(out.path(), &output(ImageOutput::Files), (0..7).map(row).collect());
