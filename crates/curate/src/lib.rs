@@ -31,6 +31,7 @@ pub mod run;
 pub mod select;
 pub mod shard;
 pub mod split;
+pub mod stats;
 pub mod text;
 pub mod view;
 

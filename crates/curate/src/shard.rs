@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use data::RowFault;
+use data::raw::check_ranking;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
@@ -32,7 +34,9 @@ use crate::record::{ImageId, Record};
 use crate::unfinished::UnfinishedFile;
 use columns::{Batch, Stand, schema};
 pub(crate) use pictures::FOLDER as PICTURES_DIR;
-pub use pictures::{PictureError, PictureStore, PicturesWritten};
+pub(crate) use pictures::PictureStore;
+use pictures::PlacedPicture;
+pub use pictures::{PictureError, PicturesWritten};
 
 /// Rows that are encoded at once at most.
 const BATCH_ROWS: usize = 512;
@@ -40,6 +44,8 @@ const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of a row group, about. It is in memory until it is whole.
 const ROW_GROUP_BYTES: usize = 24 << 20;
+/// The same where rows hold pictures: to read one row, all different pictures of its row group are read.
+const PICTURE_ROW_GROUP_BYTES: usize = 8 << 20;
 /// Most bytes of different pictures that a row group holds once each; beyond, they would be repeated.
 const PICTURE_DICTIONARY_BYTES: usize = 1 << 30;
 /// Bytes and rows of a page: what is decoded to read one row.
@@ -88,6 +94,8 @@ pub struct ShardRow {
     pub key: String,
     /// The record.
     pub record: Record,
+    /// Which part of the result it belongs to.
+    pub split: Split,
     /// Records over the same pictures or the same prompt have the same number.
     pub group: u64,
     /// What was found out about it.
@@ -137,6 +145,16 @@ pub enum ShardError {
         /// What the Parquet library said.
         source: ParquetError,
     },
+    /// A row could not be read back.
+    #[error("`{file}`, {row}: {fault}")]
+    Row {
+        /// The row's file.
+        file: String,
+        /// The row's place.
+        row: String,
+        /// What a reader would find wrong.
+        fault: RowFault,
+    },
     /// A picture of a row cannot be written.
     #[error("`{file}`, {row}: {source}")]
     Picture {
@@ -149,14 +167,81 @@ pub enum ShardError {
     },
 }
 
-/// Writes the shards of one split, in order. Memory does not grow with the rows.
-pub struct ShardWriter<'a> {
+/// Everything that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The shards, those to train on first.
+    pub shards: Vec<ShardFile>,
+    /// Distinct pictures.
+    pub pictures: PicturesWritten,
+}
+
+/// Writes rows in order, each to the shards of its split. Memory does not grow with the rows, but for an id of each picture.
+pub struct ShardWriter {
+    pictures: PictureStore,
+    train: Lane,
+    validation: Lane,
+}
+
+impl ShardWriter {
+    /// Begins a result in a folder, which is made. `extracted` is the folder of pictures that came inside of rows: these cannot stay where they
+    /// are.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn create(
+        folder: &Path,
+        output: &OutputRecipe,
+        extracted: Option<&Path>,
+    ) -> Result<Self, ShardError> {
+        fs::create_dir_all(folder)
+            .map_err(|source| ShardError::Write { path: folder.to_owned(), source })?;
+        Ok(Self {
+            pictures: PictureStore::new(folder, output.images, extracted),
+            train: Lane::new(folder, Split::Train, output),
+            validation: Lane::new(folder, Split::Validation, output),
+        })
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// When the row could not be read back, or the file or a picture cannot be written. The files that are whole stay.
+    pub fn push(&mut self, row: ShardRow) -> Result<(), ShardError> {
+        check_ranking(&row.record.comparison).map_err(|fault| ShardError::Row {
+            file: row.file.clone(),
+            row: row.row.clone(),
+            fault,
+        })?;
+        let placed = self.pictures.place(&row.record).map_err(|source| ShardError::Picture {
+            file: row.file.clone(),
+            row: row.row.clone(),
+            source,
+        })?;
+        match row.split {
+            Split::Train => self.train.push(row, placed),
+            Split::Validation => self.validation.push(row, placed),
+        }
+    }
+
+    /// Writes what is left, and tells which files there are.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(self) -> Result<Written, ShardError> {
+        let mut shards = self.train.finish()?;
+        shards.extend(self.validation.finish()?);
+        Ok(Written { shards, pictures: self.pictures.written() })
+    }
+}
+
+/// The shards of one split.
+struct Lane {
     folder: PathBuf,
     split: Split,
     rows_per_shard: usize,
     stand: Stand,
     schema: SchemaRef,
-    pictures: &'a mut PictureStore,
     shard: Option<OpenShard>,
     batch: Batch,
     files: Vec<ShardFile>,
@@ -169,14 +254,8 @@ struct OpenShard {
     writer: ArrowWriter<UnfinishedFile>,
 }
 
-impl<'a> ShardWriter<'a> {
-    /// Writes the files of a split into the folder of a set. Pictures go through `pictures`, which other splits share.
-    pub fn new(
-        folder: &Path,
-        split: Split,
-        output: &OutputRecipe,
-        pictures: &'a mut PictureStore,
-    ) -> Self {
+impl Lane {
+    fn new(folder: &Path, split: Split, output: &OutputRecipe) -> Self {
         let stand = match output.images {
             ImageOutput::Embedded => Stand::Inside,
             ImageOutput::Files | ImageOutput::References => Stand::Outside,
@@ -187,23 +266,13 @@ impl<'a> ShardWriter<'a> {
             rows_per_shard: output.rows_per_shard.max(1),
             stand,
             schema: schema(stand),
-            pictures,
             shard: None,
             batch: Batch::new(stand),
             files: Vec::new(),
         }
     }
 
-    /// Writes a row.
-    ///
-    /// # Errors
-    /// When the file or a picture cannot be written. The files that are whole stay.
-    pub fn push(&mut self, row: ShardRow) -> Result<(), ShardError> {
-        let placed = self.pictures.place(&row.record).map_err(|source| ShardError::Picture {
-            file: row.file.clone(),
-            row: row.row.clone(),
-            source,
-        })?;
+    fn push(&mut self, row: ShardRow, placed: Vec<PlacedPicture>) -> Result<(), ShardError> {
         if self.shard.is_none() {
             self.shard = Some(self.open()?);
         }
@@ -217,11 +286,7 @@ impl<'a> ShardWriter<'a> {
         if is_full { self.close() } else { Ok(()) }
     }
 
-    /// Writes what is left, and tells which files there are.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn finish(mut self) -> Result<Vec<ShardFile>, ShardError> {
+    fn finish(mut self) -> Result<Vec<ShardFile>, ShardError> {
         self.encode()?;
         self.close()?;
         Ok(self.files)
@@ -249,9 +314,13 @@ impl<'a> ShardWriter<'a> {
         let columns = std::mem::replace(&mut self.batch, Batch::new(self.stand)).finish();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("the columns are those of the schema");
+        let limit = match self.stand {
+            Stand::Inside => PICTURE_ROW_GROUP_BYTES,
+            Stand::Outside => ROW_GROUP_BYTES,
+        };
         let writer = &mut shard.writer;
         let written = writer.write(&batch).and_then(|()| {
-            if writer.in_progress_size() >= ROW_GROUP_BYTES { writer.flush() } else { Ok(()) }
+            if writer.in_progress_size() >= limit { writer.flush() } else { Ok(()) }
         });
         written.map_err(|source| ShardError::Parquet { path: shard.path.clone(), source })
     }
@@ -298,6 +367,6 @@ fn properties(stand: Stand) -> WriterProperties {
             .set_column_compression(pictures, Compression::UNCOMPRESSED);
     }
     let metadata = features::of(stand)
-        .map(|features| vec![KeyValue { key: features::KEY.to_owned(), value: Some(features) }]);
+        .map(|features| vec![KeyValue::new(features::KEY.to_owned(), features.to_owned())]);
     properties.set_key_value_metadata(metadata).build()
 }

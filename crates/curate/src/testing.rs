@@ -1,5 +1,7 @@
 //! Records for tests.
 
+pub(crate) mod curated;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -19,9 +19,7 @@ use crate::recipe::CurationRecipe;
 use crate::record::Record;
 use crate::report::OverlapLine;
 use crate::run::{DROPPED_FILE, FLIPPED_FILE, Observer};
-use crate::shard::{
-    PictureStore, PicturesWritten, RowColumns, ShardFile, ShardRow, ShardWriter, Split,
-};
+use crate::shard::{RowColumns, ShardRow, ShardWriter, Split, Written};
 use crate::unfinished::UnfinishedFile;
 use crate::work::WorkFolder;
 
@@ -35,12 +33,6 @@ pub(crate) struct Source<'a> {
     pub(crate) licenses: &'a [String],
 }
 
-/// What was written.
-pub(crate) struct Written {
-    pub(crate) shards: Vec<ShardFile>,
-    pub(crate) pictures: PicturesWritten,
-}
-
 impl Source<'_> {
     /// Writes all shards into `output`.
     pub(crate) fn shards(
@@ -48,36 +40,21 @@ impl Source<'_> {
         output: &Path,
         observer: &dyn Observer,
     ) -> Result<Written, CurateError> {
-        let sequence = &self.decisions.sequence;
         let buckets = self.distribute(observer)?;
-        let mut pictures =
-            PictureStore::new(output, self.recipe.output.images, Some(&self.work.images()));
-        let num_train =
-            sequence.partition_point(|chosen| !self.decisions.fates[chosen.record].validation);
-        let mut shards = Vec::new();
-        observer.begin("writing shards", sequence.len() as u64);
-        let mut bucket = Vec::new().into_iter().peekable();
-        let mut next_bucket = 0;
-        for (split, end) in [(Split::Train, num_train), (Split::Validation, sequence.len())] {
-            let mut writer = ShardWriter::new(output, split, &self.recipe.output, &mut pictures);
-            loop {
-                if bucket.peek().is_none() {
-                    if next_bucket == buckets.len() {
-                        break;
-                    }
-                    bucket = buckets.take(next_bucket)?.into_iter().peekable();
-                    next_bucket += 1;
-                    if observer.should_stop() {
-                        return Err(CurateError::Interrupted);
-                    }
-                }
-                let Some((place, bytes)) = bucket.next_if(|(place, _)| *place < end) else { break };
+        let extracted = self.work.images();
+        let mut writer = ShardWriter::create(output, &self.recipe.output, Some(&extracted))?;
+        observer.begin("writing shards", self.decisions.sequence.len() as u64);
+        for number in 0..buckets.len() {
+            let records = buckets.take(number)?;
+            observer.advance(records.len() as u64);
+            for (place, bytes) in records {
                 writer.push(self.row(place, &bytes)?)?;
-                observer.advance(1);
             }
-            shards.extend(writer.finish()?);
+            if observer.should_stop() {
+                return Err(CurateError::Interrupted);
+            }
         }
-        Ok(Written { shards, pictures: pictures.written() })
+        Ok(writer.finish()?)
     }
 
     /// Puts the records of the result into the buckets of their places.
@@ -121,6 +98,7 @@ impl Source<'_> {
         Ok(ShardRow {
             key: key(features.fingerprint.key()),
             group: features.fingerprint.prompt as u64,
+            split: if fate.validation { Split::Validation } else { Split::Train },
             columns: fate.columns,
             copy: chosen.copy,
             file: file.about.path.clone(),

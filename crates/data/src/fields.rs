@@ -77,7 +77,7 @@ pub(crate) fn written_number(value: &Value, key: &str) -> Result<f64, RowFault> 
 ///
 /// # Errors
 /// A fault that names the key.
-pub(crate) fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
+pub fn optional_number(row: &Value, key: &str) -> Result<Option<f32>, RowFault> {
     let number = row.get(key).map(|value| number(value, key)).transpose()?;
     Ok(number.map(|number| number as f32))
 }

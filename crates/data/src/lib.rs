@@ -26,9 +26,11 @@ mod value;
 /// Rows of files as they stand there, for readers of other schemas than those of preferences.
 pub mod raw {
     pub use crate::dataset::{Names, comparison_of};
-    pub use crate::fields::{list, mistyped, numbers, optional_text, required, text};
+    pub use crate::fields::{
+        list, mistyped, numbers, optional_number, optional_text, required, text,
+    };
     pub use crate::files::{RowFile, find};
-    pub use crate::formats::{apart, ranks_from_best};
+    pub use crate::formats::{apart, check_ranking, ranks_from_best};
     pub use crate::messages::{literal, prompt, response, said};
     pub use crate::pictures::{listed, picture, pictures};
     pub use crate::value::{Value, parse_json};

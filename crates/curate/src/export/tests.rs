@@ -1,111 +1,11 @@
 //! What is exported is read by `data` as the same pairs, and what is not exported is counted.
 
-use std::sync::Arc;
-
-use data::Preference;
-
 use super::*;
-use crate::manifest::tests::example;
-use crate::recipe::OutputRecipe;
-use crate::record::{ImageId, Origin, Record};
-use crate::shard::{RowColumns, ShardRow, ShardWriter};
+use crate::testing::curated::{Curated, comparison, message, said, text};
 
-const PICTURES: [(&str, &[u8]); 2] =
-    [("cat.png", b"\x89PNG cat"), ("dog.jpg", b"\xff\xd8\xff dog")];
-
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
-}
-
-fn message(role: &str, content: Vec<Part>) -> Message {
-    Message { role: role.to_owned(), content }
-}
-
-fn said(role: &str, words: &str) -> Message {
-    message(role, vec![text(words)])
-}
-
-fn comparison(id: &str, prompt: Vec<Message>, answers: &[&str]) -> Comparison {
-    let preference = Preference {
-        ranks: (0..answers.len() as u32).collect(),
-        scores: None,
-        margin: None,
-        soft_label: None,
-    };
-    Comparison {
-        id: id.to_owned(),
-        source: "test".to_owned(),
-        prompt,
-        responses: answers.iter().map(|answer| vec![said("assistant", answer)]).collect(),
-        preference,
-    }
-}
-
-/// Files of pictures, and a curated folder of comparisons that may show them.
-struct Curated {
-    pictures: tempfile::TempDir,
-    folder: tempfile::TempDir,
-}
-
-impl Curated {
-    fn new() -> Self {
-        let pictures = tempfile::tempdir().unwrap();
-        for (name, bytes) in PICTURES {
-            fs::write(pictures.path().join(name), bytes).unwrap();
-        }
-        Self { pictures, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn image(&self, index: usize) -> Part {
-        let path = self.pictures.path().join(PICTURES[index].0);
-        Part::Image(Arc::new(ImageSource::Path(path)))
-    }
-
-    /// Writes train rows, and the same as validation rows.
-    fn write(&self, images: ImageOutput, comparisons: &[Comparison]) {
-        let folder = self.folder.path();
-        let output = OutputRecipe { images, ..OutputRecipe::default() };
-        let mut store = PictureStore::new(folder, images, None);
-        let mut manifest = example();
-        manifest.shards.clear();
-        for split in [Split::Train, Split::Validation] {
-            let mut writer = ShardWriter::new(folder, split, &output, &mut store);
-            for comparison in comparisons {
-                writer.push(shard_row(comparison.clone())).unwrap();
-            }
-            manifest.shards.extend(writer.finish().unwrap());
-        }
-        manifest.write(folder).unwrap();
-    }
-
-    fn export(&self, target: Target) -> (Exported, tempfile::TempDir) {
-        let out = tempfile::tempdir().unwrap();
-        (export(self.folder.path(), target, out.path()).unwrap(), out)
-    }
-}
-
-fn shard_row(comparison: Comparison) -> ShardRow {
-    let messages = comparison.prompt.iter().chain(comparison.responses.iter().flatten());
-    let parts = messages.flat_map(|message| &message.content);
-    let id = |image: &ImageSource| ImageId::of(&fs::read(image.name()).unwrap());
-    let images = parts
-        .flat_map(|part| match part {
-            Part::Text(_) => Vec::new(),
-            Part::Image(image) => vec![id(image)],
-            Part::Video(video) => video.frames.iter().map(id).collect(),
-        })
-        .collect();
-    let origin = Origin { source: 0, file: 0, row: 0, part: 0 };
-    ShardRow {
-        key: "00".repeat(16),
-        record: Record { comparison, origin, images },
-        group: 1,
-        columns: RowColumns::default(),
-        copy: 0,
-        file: "rows.jsonl".to_owned(),
-        row: "line 1".to_owned(),
-        license: "MIT".to_owned(),
-    }
+fn exported(curated: &Curated, target: Target) -> (Exported, tempfile::TempDir) {
+    let out = tempfile::tempdir().unwrap();
+    (export(curated.folder(), target, out.path()).unwrap(), out)
 }
 
 /// Conversations as texts with the bytes of their pictures, whatever parts the texts are divided into.
@@ -164,7 +64,7 @@ fn exported_pairs_are_read_as_the_same_pairs_for_every_target() {
     for images in [ImageOutput::Files, ImageOutput::Embedded, ImageOutput::References] {
         curated.write(images, &comparisons);
         for target in Target::ALL {
-            let (exported, out) = curated.export(target);
+            let (exported, out) = self::exported(&curated, target);
             assert_eq!((exported.comparisons, exported.pairs), (6, 10), "{target}");
             assert!(exported.left_out.is_empty() && exported.lost.is_empty(), "{exported:?}");
             for split in ["train", "validation"] {
@@ -180,7 +80,7 @@ fn pairs_of_more_than_two_answers_are_named_by_their_places() {
     let curated = Curated::new();
     curated
         .write(ImageOutput::Files, &[comparison("q", vec![said("user", "?")], &["a", "b", "c"])]);
-    let (_, out) = curated.export(Target::Trl);
+    let (_, out) = exported(&curated, Target::Trl);
     let ids: Vec<String> =
         read(&out.path().join("train.jsonl")).into_iter().map(|row| row.id).collect();
     assert_eq!(ids, ["q/0-1", "q/0-2", "q/1-2"]);
@@ -198,15 +98,18 @@ fn margins_go_with_the_better_answer_where_every_pair_has_one() {
     let comparisons = [with_margin("1", [0, 1], Some(0.5)), with_margin("2", [1, 0], Some(-2.0))];
     curated.write(ImageOutput::Files, &comparisons);
     for target in [Target::Trl, Target::MsSwift] {
-        let (exported, out) = curated.export(target);
+        let (exported, out) = self::exported(&curated, target);
         assert!(exported.lost.is_empty());
         assert_eq!(pairs(&read(&out.path().join("train.jsonl"))), pairs(&comparisons));
     }
-    assert_eq!(curated.export(Target::LlamaFactory).0.lost, BTreeMap::from([("margin", 4)]));
+    assert_eq!(
+        self::exported(&curated, Target::LlamaFactory).0.lost,
+        BTreeMap::from([("margin", 4)])
+    );
 
     let some = [with_margin("1", [0, 1], Some(0.5)), with_margin("2", [0, 1], None)];
     curated.write(ImageOutput::Files, &some);
-    let (exported, out) = curated.export(Target::Trl);
+    let (exported, out) = self::exported(&curated, Target::Trl);
     assert_eq!(exported.lost, BTreeMap::from([("margin", 2)]));
     assert!(!fs::read_to_string(out.path().join("train.jsonl")).unwrap().contains("margin"));
 }
@@ -244,7 +147,7 @@ fn what_a_format_cannot_say_is_counted_by_its_reason() {
             ],
         ),
     ] {
-        let (exported, out) = curated.export(target);
+        let (exported, out) = self::exported(&curated, target);
         assert_eq!(exported.left_out, expected(&left_out), "{target}");
         assert_eq!(exported.lost, expected(&[("soft label", 2), ("scores", 2)]));
         let number: u64 = exported.left_out.values().sum();
@@ -263,7 +166,7 @@ fn what_a_format_cannot_say_is_counted_by_its_reason() {
 fn sets_without_pictures_have_texts_as_contents() {
     let curated = Curated::new();
     curated.write(ImageOutput::Files, &[comparison("1", vec![said("user", "?")], &["a", "b"])]);
-    let (_, out) = curated.export(Target::Trl);
+    let (_, out) = exported(&curated, Target::Trl);
     let text = fs::read_to_string(out.path().join("train.jsonl")).unwrap();
     let row: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(row["prompt"], serde_json::json!([{"role": "user", "content": "?"}]));
@@ -275,7 +178,7 @@ fn the_description_names_each_file_and_its_columns() {
     let curated = Curated::new();
     let seen = comparison("1", vec![message("user", vec![curated.image(0)])], &["a", "b"]);
     curated.write(ImageOutput::Files, &[seen]);
-    let (exported, out) = curated.export(Target::LlamaFactory);
+    let (exported, out) = self::exported(&curated, Target::LlamaFactory);
     assert_eq!(exported.files, ["train.json", "validation.json", "dataset_info.json"]);
     let text = fs::read_to_string(out.path().join("dataset_info.json")).unwrap();
     let description: Value = serde_json::from_str(&text).unwrap();

@@ -54,38 +54,35 @@ pub(super) fn schema(stand: Stand) -> SchemaRef {
     let messages = list(message_type(stand));
     let number = DataType::Float32;
     Arc::new(Schema::new(vec![
-        needed("id", DataType::Utf8),
-        needed("source", DataType::Utf8),
-        needed("images", list(picture_type(stand))),
-        needed("prompt", messages.clone()),
-        needed("responses", list(messages)),
-        needed("ranks", list(DataType::Int32)),
-        optional("scores", list(number.clone())),
-        optional("margin", number.clone()),
-        optional("soft_label", number.clone()),
-        needed("key", DataType::Utf8),
-        needed("group", DataType::UInt64),
-        optional("strength", number.clone()),
-        optional("agreement", number.clone()),
-        optional("difficulty", number),
-        needed("flipped", DataType::Boolean),
-        needed("copy", DataType::UInt32),
-        needed("file", DataType::Utf8),
-        needed("row", DataType::Utf8),
-        needed("license", DataType::Utf8),
+        field("id", DataType::Utf8),
+        field("source", DataType::Utf8),
+        field("images", list(picture_type(stand))),
+        field("prompt", messages.clone()),
+        field("responses", list(messages)),
+        field("ranks", list(DataType::Int32)),
+        field("scores", list(number.clone())),
+        field("margin", number.clone()),
+        field("soft_label", number.clone()),
+        field("key", DataType::Utf8),
+        field("group", DataType::UInt64),
+        field("strength", number.clone()),
+        field("agreement", number.clone()),
+        field("difficulty", number),
+        field("flipped", DataType::Boolean),
+        field("copy", DataType::UInt32),
+        field("file", DataType::Utf8),
+        field("row", DataType::Utf8),
+        field("license", DataType::Utf8),
     ]))
 }
 
-fn needed(name: &str, kind: DataType) -> Field {
-    Field::new(name, kind, false)
-}
-
-fn optional(name: &str, kind: DataType) -> Field {
+/// Every column may be null, because `datasets` knows pictures in such columns only.
+fn field(name: &str, kind: DataType) -> Field {
     Field::new(name, kind, true)
 }
 
 fn list(kind: DataType) -> DataType {
-    DataType::List(Arc::new(needed(ELEMENT, kind)))
+    DataType::List(Arc::new(field(ELEMENT, kind)))
 }
 
 fn picture_type(stand: Stand) -> DataType {
@@ -97,7 +94,7 @@ fn picture_type(stand: Stand) -> DataType {
 
 /// As `datasets` writes pictures.
 fn picture_fields() -> Fields {
-    vec![optional("bytes", DataType::Binary), optional("path", DataType::Utf8)].into()
+    vec![field("bytes", DataType::Binary), field("path", DataType::Utf8)].into()
 }
 
 fn message_type(stand: Stand) -> DataType {
@@ -106,22 +103,22 @@ fn message_type(stand: Stand) -> DataType {
 
 fn message_fields(stand: Stand) -> Fields {
     let parts = list(DataType::Struct(part_fields(stand)));
-    vec![needed("role", DataType::Utf8), needed("content", parts)].into()
+    vec![field("role", DataType::Utf8), field("content", parts)].into()
 }
 
 fn part_fields(stand: Stand) -> Fields {
     vec![
-        needed("type", DataType::Utf8),
-        optional("text", DataType::Utf8),
-        optional("frames", list(picture_type(stand))),
-        optional("fps", DataType::Float64),
+        field("type", DataType::Utf8),
+        field("text", DataType::Utf8),
+        field("frames", list(picture_type(stand))),
+        field("fps", DataType::Float64),
     ]
     .into()
 }
 
 /// Lists of values that follow each other.
 fn lists(lengths: Vec<usize>, values: ArrayRef, nulls: Option<Vec<bool>>) -> ArrayRef {
-    let element = Arc::new(needed(ELEMENT, values.data_type().clone()));
+    let element = Arc::new(field(ELEMENT, values.data_type().clone()));
     let offsets = OffsetBuffer::from_lengths(lengths);
     Arc::new(ListArray::new(element, offsets, values, nulls.map(NullBuffer::from)))
 }
@@ -199,7 +196,7 @@ impl Batch {
 
     /// Adds a row whose pictures are, in order, `placed`.
     pub(super) fn push(&mut self, row: ShardRow, placed: Vec<PlacedPicture>) {
-        let ShardRow { key, record, group, columns, copy, file, row, license } = row;
+        let ShardRow { key, record, split: _, group, columns, copy, file, row, license } = row;
         let comparison = record.comparison;
         let mut placed = placed.into_iter();
         let mut images = Vec::new();

@@ -18,7 +18,7 @@ pub(crate) const FOLDER: &str = "images";
 
 /// Puts pictures where a recipe wants them.
 #[derive(Debug)]
-pub struct PictureStore {
+pub(crate) struct PictureStore {
     folder: PathBuf,
     output: ImageOutput,
     extracted: Option<PathBuf>,
@@ -105,8 +105,8 @@ enum Kind {
 }
 
 impl PictureStore {
-    /// A store for the result in `folder`. `extracted` is the folder of pictures that came inside of rows: these cannot stay where they are.
-    pub fn new(folder: &Path, output: ImageOutput, extracted: Option<&Path>) -> Self {
+    /// A store for the result in `folder`.
+    pub(crate) fn new(folder: &Path, output: ImageOutput, extracted: Option<&Path>) -> Self {
         Self {
             folder: folder.to_owned(),
             output,
@@ -117,10 +117,7 @@ impl PictureStore {
     }
 
     /// Copies a picture, wherever it is, into the folder of the result, and returns its path there.
-    ///
-    /// # Errors
-    /// When it cannot be read or written.
-    pub fn add(&mut self, image: &ImageSource) -> Result<String, PictureError> {
+    pub(crate) fn add(&mut self, image: &ImageSource) -> Result<String, PictureError> {
         let bytes = match image {
             ImageSource::Path(path) => &fs::read(path)
                 .map_err(|source| PictureError::Read { path: path.clone(), source })?,
@@ -135,7 +132,7 @@ impl PictureStore {
     }
 
     /// What has been written.
-    pub fn written(&self) -> PicturesWritten {
+    pub(super) fn written(&self) -> PicturesWritten {
         PicturesWritten { distinct: self.written.len() as u64, bytes: self.bytes }
     }
 

@@ -11,7 +11,7 @@ use prompt::{ImageSource, Message, Part};
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Origin;
+use crate::testing::curated::{comparison, message, said, shard_row, text};
 
 const IMAGE_OUTPUTS: [ImageOutput; 3] =
     [ImageOutput::Files, ImageOutput::Embedded, ImageOutput::References];
@@ -30,34 +30,12 @@ fn pictures(folder: &Path) {
     }
 }
 
-fn row(folder: &Path, comparison: Comparison) -> ShardRow {
-    let messages = comparison.prompt.iter().chain(comparison.responses.iter().flatten());
-    let named = messages.flat_map(|message| &message.content).flat_map(|part| match part {
-        Part::Text(_) => Vec::new(),
-        Part::Image(image) => vec![image.name()],
-        Part::Video(video) => video.frames.iter().map(ImageSource::name).collect(),
-    });
-    let images = named.map(|name| ImageId::of(&fs::read(folder.join(name)).unwrap())).collect();
-    let origin = Origin { source: 0, file: 0, row: 0, part: 0 };
-    ShardRow {
-        key: "00112233445566778899aabbccddeeff".to_owned(),
-        record: Record { comparison, origin, images },
-        group: u64::MAX,
-        columns: RowColumns { strength: Some(0.5), ..RowColumns::default() },
-        copy: 1,
-        file: "rows.jsonl".to_owned(),
-        row: "line 3".to_owned(),
-        license: "MIT".to_owned(),
-    }
-}
-
 fn write(out: &Path, output: &OutputRecipe, rows: Vec<ShardRow>) -> Vec<ShardFile> {
-    let mut pictures = PictureStore::new(out, output.images, None);
-    let mut writer = ShardWriter::new(out, Split::Train, output, &mut pictures);
+    let mut writer = ShardWriter::create(out, output, None).unwrap();
     for row in rows {
         writer.push(row).unwrap();
     }
-    writer.finish().unwrap()
+    writer.finish().unwrap().shards
 }
 
 fn output(images: ImageOutput) -> OutputRecipe {
@@ -65,11 +43,9 @@ fn output(images: ImageOutput) -> OutputRecipe {
 }
 
 fn read(out: &Path) -> Vec<Comparison> {
-    read_split(out, Split::Train)
-}
-
-fn read_split(out: &Path, split: Split) -> Vec<Comparison> {
-    let set = Dataset::open(&[out.join(split.name())], &DatasetOptions::default()).unwrap();
+    let splits = [Split::Train, Split::Validation].map(|split| out.join(split.name()));
+    let written: Vec<_> = splits.into_iter().filter(|folder| folder.exists()).collect();
+    let set = Dataset::open(&written, &DatasetOptions::default()).unwrap();
     set.rows().collect::<Result<_, _>>().unwrap()
 }
 
@@ -96,22 +72,8 @@ fn by_content(mut comparison: Comparison) -> Comparison {
     comparison
 }
 
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
-}
-
-fn message(role: &str, content: Vec<Part>) -> Message {
-    Message { role: role.to_owned(), content }
-}
-
 fn pair(id: &str, prompt: Vec<Part>, answers: [&str; 2]) -> Comparison {
-    Comparison {
-        id: id.to_owned(),
-        source: "test".to_owned(),
-        prompt: vec![message("user", prompt)],
-        responses: answers.map(|answer| vec![message("assistant", vec![text(answer)])]).into(),
-        preference: Preference { ranks: vec![0, 1], scores: None, margin: None, soft_label: None },
-    }
+    comparison(id, vec![message("user", prompt)], &answers)
 }
 
 fn image(folder: &Path, name: &str) -> Part {
@@ -216,7 +178,7 @@ proptest! {
         for images in IMAGE_OUTPUTS {
             let out = tempfile::tempdir().unwrap();
             let output = OutputRecipe { rows_per_shard: 3, images, ..OutputRecipe::default() };
-            let rows = comparisons.iter().map(|one| row(folder.path(), one.clone())).collect();
+            let rows = comparisons.iter().map(|one| shard_row(one.clone())).collect();
             write(out.path(), &output, rows);
             let read: Vec<Comparison> = read(out.path()).into_iter().map(by_content).collect();
             let expected: Vec<Comparison> =
@@ -235,11 +197,11 @@ fn conversations_that_have_nothing_in_common_are_read_back() {
     comparison.responses = ["cat.png", "dog.jpg"]
         .map(|name| {
             let asked = vec![image(folder.path(), name), text("Which?")];
-            vec![message("user", asked), message("assistant", vec![text("This.")])]
+            vec![message("user", asked), said("assistant", "This.")]
         })
         .into();
     let out = tempfile::tempdir().unwrap();
-    write(out.path(), &output(ImageOutput::Files), vec![row(folder.path(), comparison.clone())]);
+    write(out.path(), &output(ImageOutput::Files), vec![shard_row(comparison.clone())]);
     let read: Vec<Comparison> = read(out.path()).into_iter().map(by_content).collect();
     assert_eq!(read, [by_content(comparison)]);
 }
@@ -251,7 +213,7 @@ fn the_same_rows_are_the_same_bytes_and_the_hashes_are_those_of_the_files() {
     let rows = |count: usize| -> Vec<ShardRow> {
         let comparison = |index: usize| {
             let asked = vec![image(folder.path(), "cat.png"), text("Which?")];
-            row(folder.path(), pair(&index.to_string(), asked, ["a", "b"]))
+            shard_row(pair(&index.to_string(), asked, ["a", "b"]))
         };
         (0..count).map(comparison).collect()
     };
@@ -285,21 +247,18 @@ fn the_same_rows_are_the_same_bytes_and_the_hashes_are_those_of_the_files() {
 fn each_distinct_picture_is_copied_once_under_the_hash_of_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path());
-    let row_of =
-        |name: &str| row(folder.path(), pair(name, vec![image(folder.path(), name)], ["a", "b"]));
+    let row_of = |name: &str| shard_row(pair(name, vec![image(folder.path(), name)], ["a", "b"]));
     let out = tempfile::tempdir().unwrap();
-    let mut store = PictureStore::new(out.path(), ImageOutput::Files, None);
-    let recipe = output(ImageOutput::Files);
-    let mut writer = ShardWriter::new(out.path(), Split::Validation, &recipe, &mut store);
+    let mut writer = ShardWriter::create(out.path(), &output(ImageOutput::Files), None).unwrap();
     for (name, _) in PICTURES {
         writer.push(row_of(name)).unwrap();
     }
-    writer.finish().unwrap();
-    assert_eq!(store.written(), PicturesWritten { distinct: 3, bytes: 8 + 7 + 8 });
+    let pictures = writer.finish().unwrap().pictures;
+    assert_eq!(pictures, PicturesWritten { distinct: 3, bytes: 8 + 7 + 8 });
     let id = ImageId::of(PICTURES[0].1).to_string();
-    let path = format!("validation/../images/{}/{id}.png", &id[..2]);
+    let path = format!("train/../images/{}/{id}.png", &id[..2]);
     assert_eq!(fs::read(out.path().join(&path)).unwrap(), PICTURES[0].1);
-    let names: Vec<String> = read_split(out.path(), Split::Validation)
+    let names: Vec<String> = read(out.path())
         .into_iter()
         .map(|row| match &row.prompt[0].content[0] {
             Part::Image(image) => image.name(),
@@ -320,7 +279,7 @@ fn a_picture_is_stored_once_in_a_row_group_however_many_rows_show_it() {
     let rows = (0..100)
         .map(|index: usize| {
             let asked = vec![image(folder.path(), "large.png"), text("Which?")];
-            row(folder.path(), pair(&index.to_string(), asked, ["a", "b"]))
+            shard_row(pair(&index.to_string(), asked, ["a", "b"]))
         })
         .collect();
     let out = tempfile::tempdir().unwrap();
@@ -331,14 +290,13 @@ fn a_picture_is_stored_once_in_a_row_group_however_many_rows_show_it() {
 
 #[test]
 fn row_groups_are_limited_by_their_bytes() {
-    let folder = tempfile::tempdir().unwrap();
     let long: String = (0..40_000_u32)
         .map(|number| blake3::hash(&number.to_le_bytes()).to_hex().to_string())
         .collect();
     let rows = (0..30)
         .map(|index: usize| {
             let answers = [long.as_str(), "b"];
-            row(folder.path(), pair(&index.to_string(), vec![text("Which?")], answers))
+            shard_row(pair(&index.to_string(), vec![text("Which?")], answers))
         })
         .collect();
     let out = tempfile::tempdir().unwrap();
@@ -360,9 +318,8 @@ fn referenced_pictures_stay_where_they_are_unless_they_came_inside_rows() {
     let asked = vec![image(folder.path(), "cat.png"), image(&extracted, "dog.jpg")];
     let out = tempfile::tempdir().unwrap();
     let recipe = output(ImageOutput::References);
-    let mut store = PictureStore::new(out.path(), recipe.images, Some(&extracted));
-    let mut writer = ShardWriter::new(out.path(), Split::Train, &recipe, &mut store);
-    writer.push(row(folder.path(), pair("1", asked, ["a", "b"]))).unwrap();
+    let mut writer = ShardWriter::create(out.path(), &recipe, Some(&extracted)).unwrap();
+    writer.push(shard_row(pair("1", asked, ["a", "b"]))).unwrap();
     writer.finish().unwrap();
     let read = read(out.path());
     let names: Vec<String> = read[0].prompt[0]
@@ -381,12 +338,11 @@ fn referenced_pictures_stay_where_they_are_unless_they_came_inside_rows() {
 fn a_picture_that_is_gone_or_has_changed_is_told_with_its_row() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path());
-    let row = row(folder.path(), pair("1", vec![image(folder.path(), "cat.png")], ["a", "b"]));
+    let row = shard_row(pair("1", vec![image(folder.path(), "cat.png")], ["a", "b"]));
     let refusal = || {
         let out = tempfile::tempdir().unwrap();
         let recipe = output(ImageOutput::Files);
-        let mut store = PictureStore::new(out.path(), recipe.images, None);
-        let mut writer = ShardWriter::new(out.path(), Split::Train, &recipe, &mut store);
+        let mut writer = ShardWriter::create(out.path(), &recipe, None).unwrap();
         writer.push(row.clone()).unwrap_err().to_string()
     };
     fs::write(folder.path().join("cat.png"), "other").unwrap();
@@ -402,4 +358,42 @@ fn without_rows_there_is_no_file() {
     let out = tempfile::tempdir().unwrap();
     assert_eq!(write(out.path(), &output(ImageOutput::Files), Vec::new()), []);
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn rows_of_both_splits_may_come_by_turns() {
+    let out = tempfile::tempdir().unwrap();
+    let row = |index: usize| {
+        let split = if index.is_multiple_of(3) { Split::Validation } else { Split::Train };
+        ShardRow { split, ..shard_row(pair(&index.to_string(), vec![text("Which?")], ["a", "b"])) }
+    };
+    let files = write(out.path(), &output(ImageOutput::Files), (0..7).map(row).collect());
+    let found: Vec<(&str, Split, u64)> =
+        files.iter().map(|file| (file.name.as_str(), file.split, file.rows)).collect();
+    let expected = [
+        ("train/00000.parquet", Split::Train, 4),
+        ("validation/00000.parquet", Split::Validation, 3),
+    ];
+    assert_eq!(found, expected);
+    let ids: Vec<String> = read(out.path()).into_iter().map(|row| row.id).collect();
+    assert_eq!(ids, ["1", "2", "4", "5", "0", "3", "6"]);
+}
+
+#[test]
+fn a_row_that_could_not_be_read_back_is_not_written() {
+    let out = tempfile::tempdir().unwrap();
+    let mut writer = ShardWriter::create(out.path(), &output(ImageOutput::Files), None).unwrap();
+    let mut turned = shard_row(pair("1", vec![text("Which?")], ["a", "b"]));
+    turned.record.comparison.preference.scores = Some(vec![1.0, 2.0]);
+    let refusal = writer.push(turned).unwrap_err().to_string();
+    let fault =
+        "`rows.jsonl`, line 3: response 0 has a better rank than response 1 but a lower score";
+    assert!(refusal.starts_with(fault), "{refusal}");
+    let mut three = shard_row(comparison("1", vec![said("user", "?")], &["a", "b", "c"]));
+    three.record.comparison.preference.margin = Some(1.0);
+    let refusal = writer.push(three).unwrap_err().to_string();
+    assert!(refusal.contains("`margin` is given for 3 responses"), "{refusal}");
+    let equal = shard_row(pair("1", vec![text("Which?")], ["a", "a"]));
+    assert!(writer.push(equal).unwrap_err().to_string().contains("its responses are equal"));
+    assert_eq!(writer.finish().unwrap().shards, []);
 }

@@ -38,8 +38,8 @@ fn row(id: &str, prompt: Vec<Part>, answers: &[&str], ranks: &[u32]) -> ViewRow 
     }
 }
 
-fn left(stage: Stage, reason: &str, detail: &str) -> Option<ViewReason> {
-    Some(ViewReason { stage, reason: reason.to_owned(), detail: Some(detail.to_owned()) })
+fn left(stage: Stage, reason: &str, detail: &str) -> ViewReason {
+    ViewReason { stage, reason: reason.to_owned(), detail: Some(detail.to_owned()) }
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn every_record_is_a_card_with_its_outcome_and_its_answers_from_the_best_on() {
     let unread = ViewRow {
         id: None,
         comparison: None,
-        left: left(Stage::Read, "not valid JSON", "column 3"),
+        left: Some(left(Stage::Read, "not valid JSON", "column 3")),
         ..row("", vec![], &[], &[])
     };
     let first = row("first", vec![text("Which?")], &["a", "b"], &[1, 0]);
@@ -72,7 +72,7 @@ fn hostile_texts_stay_texts() {
     let hostile = ViewRow {
         source: HOSTILE.to_owned(),
         origin: HOSTILE.to_owned(),
-        left: left(Stage::Filter, HOSTILE, HOSTILE),
+        left: Some(left(Stage::Filter, HOSTILE, HOSTILE)),
         ..row(HOSTILE, prompt, &[HOSTILE, "b"], &[0, 1])
     };
     let page = page(&example(), &[], &[hostile]);
@@ -105,7 +105,7 @@ fn a_record_says_to_the_filters_what_it_is() {
     let kept = row("1", prompt, &["a", "b"], &[0, 1]);
     let turned = ViewRow {
         columns: RowColumns { flipped: true, ..RowColumns::default() },
-        left: left(Stage::Duplicates, "exact", "of 1"),
+        left: Some(left(Stage::Duplicates, "exact", "of 1")),
         ..row("2", vec![text("?")], &["a", "b"], &[0, 1])
     };
     let page = page(&example(), &[kept], &[turned]);

@@ -5,6 +5,7 @@
   const texts = cards.map((card) => card.textContent.toLowerCase());
   const filters = ["source", "state", "pictures", "flipped"];
   const search = find("search");
+  const controls = find("controls");
   let matching = cards;
   let current = 0;
 
@@ -32,7 +33,9 @@
   const step = (target) => {
     current = Math.max(0, Math.min(matching.length - 1, target));
     show();
-    if (find("controls").getBoundingClientRect().top === 0) find("controls").scrollIntoView();
+    const above = getComputedStyle(controls).position === "sticky" ? controls.offsetHeight : 0;
+    const top = document.querySelector("main").offsetTop - above;
+    if (window.scrollY > top) window.scrollTo(0, top);
   };
 
   const keys = {
@@ -53,6 +56,6 @@
   filters.forEach((name) => find(name).addEventListener("change", filter));
   search.addEventListener("input", filter);
   document.body.classList.add("paged");
-  find("controls").hidden = false;
+  controls.hidden = false;
   show();
 })();

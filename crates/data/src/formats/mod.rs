@@ -27,7 +27,7 @@ use crate::value::Value;
 pub(crate) use implicit::transcript;
 use placing::{DraftResponse, Layout};
 pub(crate) use ranked::check_agreement;
-pub use ranked::ranks_from_best;
+pub use ranked::{check_ranking, ranks_from_best};
 
 /// Keys of a pair that every schema for pairs may have.
 const PAIR_KEYS: [&str; 2] = ["margin", "soft_label"];

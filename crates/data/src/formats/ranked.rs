@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::placing::{DraftResponse, Layout};
 use super::{PAIR_KEYS, Written, pair_label};
-use crate::comparison::Preference;
+use crate::comparison::{Comparison, Preference};
+use crate::dataset::undecided;
 use crate::error::RowFault;
 use crate::fields::{list, numbers, required};
 use crate::messages::{prompt, response};
@@ -50,6 +51,32 @@ pub(super) fn read(row: &Value, base_dir: &Path) -> Result<Written, RowFault> {
         images: listed(row, base_dir)?,
     };
     Ok(Written { layout, preference })
+}
+
+/// Whether a comparison can be written in this schema and read back.
+///
+/// # Errors
+/// What a reader of the row would find wrong.
+pub fn check_ranking(comparison: &Comparison) -> Result<(), RowFault> {
+    let Preference { ranks, scores, margin, soft_label } = &comparison.preference;
+    let responses = comparison.responses.len();
+    let length = |key: &str, found| {
+        let key = key.to_owned();
+        if found == responses { Ok(()) } else { Err(RowFault::Length { key, found, responses }) }
+    };
+    length("ranks", ranks.len())?;
+    let ranks: Vec<f64> = ranks.iter().copied().map(f64::from).collect();
+    if let Some(scores) = scores {
+        length("scores", scores.len())?;
+        check_agreement(&ranks, &scores.iter().copied().map(f64::from).collect::<Vec<_>>())?;
+    }
+    let given = PAIR_KEYS.into_iter().zip([margin, soft_label]);
+    for (key, _) in given.filter(|(_, number)| number.is_some()) {
+        if responses > 2 {
+            return Err(RowFault::PairsOnly { key, responses });
+        }
+    }
+    undecided(comparison).map_or(Ok(()), Err)
 }
 
 fn preference(row: &Value, responses: usize) -> Result<Preference, RowFault> {
