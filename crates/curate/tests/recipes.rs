@@ -40,10 +40,3 @@ fn the_recipe_of_the_paper_has_its_seven_sets_and_the_hardest_pair_of_each_promp
     let mmpr = &recipe.source[2];
     assert_eq!((mmpr.max_per_prompt, mmpr.max_rows), (Some(15), Some(2_000_000)));
 }
-
-#[test]
-fn every_benchmark_of_a_recipe_has_a_name_of_its_own_folder() {
-    for benchmark in read(&folder().join("basereward.toml")).benchmark {
-        assert!(benchmark.path[0].ends_with(&benchmark.name), "{benchmark:?}");
-    }
-}
