@@ -218,3 +218,29 @@ impl ChunkWriter {
             .map_err(CurateError::writing(&self.index_path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Stage;
+
+    #[test]
+    fn records_that_left_without_an_id_or_a_detail_are_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = WorkFolder { folder: folder.path().to_owned() };
+        let dropped = |id: Option<&str>, detail: Option<&str>| Dropped {
+            source: "mine".to_owned(),
+            file: "pairs.jsonl".to_owned(),
+            place: "line 3".to_owned(),
+            id: id.map(str::to_owned),
+            stage: Stage::Filter,
+            reason: "length".to_owned(),
+            detail: detail.map(str::to_owned),
+        };
+        let all = [dropped(None, None), dropped(Some("a"), None), dropped(None, Some("why"))];
+        let mut writer = work.writer(0).unwrap();
+        writer.index.dropped = all.to_vec();
+        writer.finish().unwrap();
+        assert_eq!(work.read_index(0).unwrap().dropped, all);
+    }
+}

@@ -42,3 +42,20 @@ impl Opened {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_benchmark_of_the_recipe_of_the_paper_is_known() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/data");
+        let recipe: CurationRecipe = recipe::read(&folder.join("basereward.toml"), &[]).unwrap();
+        assert_eq!(recipe.benchmark.len(), 5);
+        for named in &recipe.benchmark {
+            assert!(benchmarks::named(&named.name).is_some(), "{}", named.name);
+        }
+    }
+}
