@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// The row cannot be used.
     Read,
+    /// A picture of the record is missing or damaged.
+    Pictures,
     /// A filter of the recipe.
     Filter,
     /// It says what another record says.
