@@ -169,7 +169,8 @@ fn a_damaged_page_costs_its_own_rows_only() {
         .unwrap();
     let columns = metadata.row_group(0).columns();
     let chosen = columns.iter().position(|one| one.column_path().string() == "chosen").unwrap();
-    let pages = metadata.offset_index().unwrap()[0][chosen].page_locations();
+    let index = metadata.page_index_for_row_group(0);
+    let pages = index.offset_index(chosen).unwrap().page_locations();
     assert_eq!(pages.iter().map(|page| page.first_row_index).collect::<Vec<_>>(), [0, 4, 8]);
     let mut bytes = fs::read(&path).unwrap();
     let start = usize::try_from(pages[1].offset).unwrap();

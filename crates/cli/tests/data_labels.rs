@@ -201,7 +201,7 @@ fn a_model_judges_every_record_once_and_goes_on_to_the_same_bytes() {
     assert_eq!(dropped(&place, "labeled").len(), 0);
 }
 
-/// Pairs and a ranking over the golden pictures, and one row without any.
+/// Pairs over the golden pictures, and one row without any.
 fn training_rows() -> Vec<Value> {
     let pictures = ["circle.png", "square.png", "odd_tall.png", "odd_wide.png"];
     let mut rows: Vec<Value> = (0..10)
@@ -215,14 +215,18 @@ fn training_rows() -> Vec<Value> {
         })
         .collect();
     rows.push(json!({
-        "id": "ranking", "prompt": "What is <image>?", "images": ["images/circle.png"],
-        "responses": ["A square.", "A round circle.", "It is a circle."], "ranks": [3, 1, 2],
-    }));
-    rows.push(json!({
         "id": "text", "chosen": "Four.", "rejected": "Five, or so.", "margin": 1.5,
         "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}],
     }));
     rows
+}
+
+/// Answers to a question about a golden picture.
+fn ranking() -> Value {
+    json!({
+        "id": "ranking", "prompt": "What is <image>?", "images": ["images/circle.png"],
+        "responses": ["A square.", "A round circle.", "It is a circle."], "ranks": [3, 1, 2],
+    })
 }
 
 const TRAINING: &str = "\

@@ -29,6 +29,8 @@ pub enum Stage {
 }
 
 /// A record that left.
+///
+/// Every field is always written: the work folder's form has no names of fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Name of its source in the recipe.
@@ -38,14 +40,12 @@ pub struct Dropped {
     /// Its place in the file, such as `line 3`.
     pub place: String,
     /// Its id, when it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where it left.
     pub stage: Stage,
     /// Why, in words that are the same for all records that left for this reason.
     pub reason: String,
     /// What is particular to this record: the key at fault, the record that it repeats, the benchmark's row.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
