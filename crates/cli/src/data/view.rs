@@ -54,7 +54,8 @@ fn kept(shards: &[PathBuf], count: usize) -> anyhow::Result<Vec<ViewRow>> {
     let step = total.div_ceil(count.max(1)).max(1);
     let mut flipped = 0;
     let mut rows = Vec::new();
-    let all = shards.iter().zip(&files).flat_map(|(path, file)| file.scan().map(move |row| (path, row)));
+    let all =
+        shards.iter().zip(&files).flat_map(|(path, file)| file.scan().map(move |row| (path, row)));
     for (index, (path, row)) in all.enumerate() {
         let row = row.with_context(|| format!("`{}`", path.display()))?;
         let columns = columns(&row);
