@@ -14,6 +14,7 @@ use eval::benchmark::Benchmark;
 use eval::benchmarks;
 use eval::contamination::{self, Contamination};
 use eval::evaluate::{About, evaluate};
+use eval::evaluation::Note;
 use eval::outputs::REWARDS_FILE;
 use eval::rewards::{self, RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
