@@ -14,6 +14,7 @@ mod memory;
 mod output;
 mod progress;
 mod score;
+mod serve;
 mod sheet;
 mod train;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Init(args) => init::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Doctor(args) => doctor::run(args),
