@@ -9,13 +9,15 @@ use std::time::Duration;
 use ::serve::listen::{self, Listen};
 use ::serve::{Access, Config, Identity, Limits, Served, Server};
 use anyhow::{Context, bail};
+use engine::Device;
 use model::checkpoint::Checkpoint;
+use model::probe::{ProbeFile, ProbeScores, Replay};
 
 use crate::arguments::ModelArgs;
 use crate::init::is_head_tensor;
 use crate::inspect::digest;
 use crate::loaded::Loaded;
-use crate::output::{self, Outcome};
+use crate::output::{self, Outcome, complain};
 
 /// Environment variable that may hold a key.
 const KEY_VARIABLE: &str = "BASEREWARD_API_KEY";
@@ -141,6 +143,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     listen::serve(server.clone(), &listen, |address| announce(&server, &listen, address))?;
     Ok(Outcome::Fine)
+}
+
+/// Whether the model still gives the rewards that were stored with it; says what it found.
+fn selfcheck(folder: &Path, loaded: &Loaded, device: &Device) -> anyhow::Result<bool> {
+    let name = folder.display();
+    let Some(stored) = ProbeFile::read(folder)? else {
+        complain(&format!("`{name}` stores no probe scores, so nothing is checked"));
+        return Ok(true);
+    };
+    let now = ProbeScores::compute(&loaded.model, &loaded.processor, device, loaded.dtype)?;
+    let (passes, sentence) = match stored.replay(&now) {
+        Replay::Same => (true, format!("`{name}` gives the stored probe scores bit for bit")),
+        Replay::Close { tier } => (
+            true,
+            format!(
+                "`{name}` gives the probe scores that were stored on the CPU tier `{tier}`, as closely as tiers agree"
+            ),
+        ),
+        Replay::NotStored => (
+            true,
+            format!(
+                "`{name}` stores no probe scores for `{}`, so nothing is checked",
+                loaded.dtype
+            ),
+        ),
+        Replay::Different { index, stored, found } => (
+            false,
+            format!(
+                "`{name}` gives `{found}` for probe {index}, but `{stored}` was stored with it; \
+                 its files have changed, or this program computes something else (options such as --max-pixels do, too)"
+            ),
+        ),
+    };
+    complain(&sentence);
+    Ok(passes)
 }
 
 /// Keys of the file and of the environment.

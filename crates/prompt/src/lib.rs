@@ -14,6 +14,7 @@ mod files;
 mod positions;
 mod processor;
 mod row;
+mod sample;
 mod settings;
 mod sources;
 mod synthetic;
@@ -29,4 +30,5 @@ pub use row::{
     WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
     count_places, place,
 };
+pub use sample::Sample;
 pub use synthetic::SyntheticRow;

@@ -20,13 +20,17 @@ use crate::model_thread::Computed;
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) conversations: Vec<Encoded>,
+    /// Leading tokens that all of them have.
+    pub(crate) prompt_tokens: usize,
     pub(crate) queued: Instant,
     pub(crate) reply: oneshot::Sender<Result<Computed, ScoreError>>,
 }
 
 impl Job {
-    fn tokens(&self) -> usize {
-        self.conversations.iter().map(Encoded::len).sum()
+    /// Rows that it takes in a batch whose rows begin as its own do for `shared` tokens.
+    fn rows(&self, shared: usize) -> usize {
+        let responses = self.conversations.iter().map(|one| one.len() - self.prompt_tokens);
+        self.prompt_tokens.saturating_sub(shared) + responses.sum::<usize>()
     }
 
     fn is_abandoned(&self) -> bool {
@@ -90,7 +94,7 @@ impl Batcher {
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.iter().map(Job::tokens).sum::<usize>() >= self.max_rows
+        self.waiting.iter().map(|job| job.rows(0)).sum::<usize>() >= self.max_rows
     }
 
     fn choose(&mut self) -> Vec<Job> {
@@ -102,12 +106,11 @@ impl Batcher {
             .map(|job| (shared_tokens(beginning, &job.conversations[0]), job))
             .collect();
         others.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
-        let mut rows = oldest.tokens();
+        let mut rows = oldest.rows(0);
         let mut batch = vec![oldest];
         let mut left = Vec::new();
         for (shared, job) in others {
-            // Tokens within a request that are shared are counted once for each response: the bound is one from above.
-            let added = job.tokens().saturating_sub(shared * job.conversations.len());
+            let added = job.rows(shared);
             if rows + added <= self.max_rows {
                 rows += added;
                 batch.push(job);
@@ -151,7 +154,8 @@ mod tests {
     fn job(token_ids: &[u32]) -> (Job, Reply) {
         let (reply, receiver) = oneshot::channel();
         let conversations = vec![conversation(token_ids)];
-        (Job { conversations, queued: Instant::now(), reply }, receiver)
+        let prompt_tokens = token_ids.len() / 2;
+        (Job { conversations, prompt_tokens, queued: Instant::now(), reply }, receiver)
     }
 
     /// A batcher with jobs of these tokens, and the ends to which the replies go.
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn requests_that_begin_as_the_oldest_come_with_it_and_the_others_by_age() {
         let (mut batcher, _replies) =
-            batcher(&[&[1, 2, 3, 4], &[9, 9, 9, 9], &[8, 8, 8, 8], &[1, 2, 3, 5]], 9);
+            batcher(&[&[1, 2, 3, 4], &[9, 9, 9, 9], &[8, 8, 8, 8], &[1, 2, 3, 5]], 10);
         assert_eq!(next(&mut batcher), [vec![1, 2, 3, 4], vec![1, 2, 3, 5], vec![9, 9, 9, 9]]);
         assert_eq!(next(&mut batcher), [vec![8, 8, 8, 8]]);
         assert!(batcher.next().is_none());

@@ -82,7 +82,7 @@ pub struct Limits {
     pub timeout: Duration,
     /// The most that a request may ask for.
     pub max_timeout: Duration,
-    /// How long a client may take to send a request's head, and its body.
+    /// How long a client may take to send a request's head, and its body; also how long a connection is kept without one.
     pub receive_timeout: Duration,
     /// How long requests may go on after the server was told to stop.
     pub drain_timeout: Duration,
@@ -103,7 +103,7 @@ impl Default for Limits {
             batch_window: Duration::from_micros(2000),
             timeout: Duration::from_secs(60),
             max_timeout: Duration::from_secs(600),
-            receive_timeout: Duration::from_secs(15),
+            receive_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -216,7 +216,7 @@ impl Server {
         let Prepared { conversations, prompt_tokens, response_tokens, image_tokens } = prepared;
         let tokens: usize = conversations.iter().map(prompt::Encoded::len).sum();
         let num_pictured = conversations.iter().map(prompt::Encoded::visual_tokens).sum::<usize>();
-        let computed = self.compute(conversations).await?;
+        let computed = self.compute(conversations, prompt_tokens).await?;
         let Computed { rewards, shared_tokens, cached_tokens, waited, computed } = computed;
         let total = arrived.elapsed();
         let metrics = self.metrics();
@@ -268,9 +268,13 @@ impl Server {
         blocking(&self.0.fetching, move || rules.fetch(&urls)).await
     }
 
-    async fn compute(&self, conversations: Vec<prompt::Encoded>) -> Result<Computed, ApiError> {
+    async fn compute(
+        &self,
+        conversations: Vec<prompt::Encoded>,
+        prompt_tokens: usize,
+    ) -> Result<Computed, ApiError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { conversations, queued: StdInstant::now(), reply };
+        let job = Job { conversations, prompt_tokens, queued: StdInstant::now(), reply };
         self.0.queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => ApiError::overloaded(),
             TrySendError::Disconnected(_) => ApiError::internal(),

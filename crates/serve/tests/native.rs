@@ -49,10 +49,7 @@ async fn all_forms_of_a_response_have_the_same_reward() {
     let mut body = good_body();
     let expected = post(&app, "/v1/reward", &body).await.rewards();
     let message = |text: &str| json!({"role": "assistant", "content": text});
-    body["responses"] = json!([
-        message("A red square."),
-        [message("A blue circle on a table.")],
-    ]);
+    body["responses"] = json!([message("A red square."), [message("A blue circle on a table.")],]);
     assert_eq!(post(&app, "/v1/reward", &body).await.rewards(), expected);
     body["responses"][0]["content"] = json!([{"type": "text", "text": "A red square."}]);
     assert_eq!(post(&app, "/v1/reward", &body).await.rewards(), expected);
@@ -129,9 +126,15 @@ async fn the_document_and_the_page_have_every_route() {
     let document = get(&app, "/openapi.json").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let page = get(&app, "/docs").await.text;
-    for path in
-        ["/v1/reward", "/v1/compare", "/v1/best_of_n", "/v1/models", "/health", "/ready", "/metrics"]
-    {
+    for path in [
+        "/v1/reward",
+        "/v1/compare",
+        "/v1/best_of_n",
+        "/v1/models",
+        "/health",
+        "/ready",
+        "/metrics",
+    ] {
         assert!(document["paths"][path].is_object(), "{path}");
         assert!(page.contains(path), "{path}");
     }

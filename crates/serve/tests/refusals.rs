@@ -60,9 +60,17 @@ async fn a_question_that_makes_no_sense_is_refused_with_its_place() {
             "conversation_too_long",
             Some("responses[0]"),
         ),
-        (json!({"prompt": "p", "responses": ["a"], "timeout_ms": 0}), "invalid_timeout", Some("timeout_ms")),
+        (
+            json!({"prompt": "p", "responses": ["a"], "timeout_ms": 0}),
+            "invalid_timeout",
+            Some("timeout_ms"),
+        ),
         (with("/messages/0/role", json!("robot")), "unknown_role", Some("messages[0].role")),
-        (with("/messages/0/content/1/type", json!("sound")), "invalid_part", Some("messages[0].content[1]")),
+        (
+            with("/messages/0/content/1/type", json!("sound")),
+            "invalid_part",
+            Some("messages[0].content[1]"),
+        ),
         (with(image, json!("data:image/png;base64,%")), "invalid_data_url", place),
         (with(image, json!("data:image/png;base64,AAAA")), "not_an_image", place),
         (with(image, json!(cut_short())), "image_truncated", place),
@@ -82,7 +90,8 @@ fn cut_short() -> String {
 async fn a_picture_is_named_where_it_stands_among_several() {
     let app = start(Config::default());
     let good = data_url("images/square.png");
-    let mut body = json!({"prompt": "p", "images": [good, "data:;base64,AAAA"], "responses": ["a"]});
+    let mut body =
+        json!({"prompt": "p", "images": [good, "data:;base64,AAAA"], "responses": ["a"]});
     let answer = post(&app, "/v1/reward", &body).await;
     assert_eq!(answer.refusal(), told("not_an_image", Some("images[1]")));
     body["images"] = json!([]);
