@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -76,16 +76,14 @@ impl Gate {
     }
 
     /// Room for a request and its body.
-    fn enter(
-        &self,
-        headers: &HeaderMap,
-        limits: &Limits,
-    ) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
-        let announced = announced_bytes(headers).unwrap_or(limits.max_body_bytes);
-        if announced > limits.max_body_bytes {
+    fn enter(&self, body: &Body, limits: &Limits) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
+        let limit = limits.max_body_bytes;
+        // What is not announced may become as much as is allowed.
+        let announced = body.size_hint().upper().map_or(limit, |bytes| bytes as usize);
+        if announced > limit {
             return Err(body_too_large(limits));
         }
-        let units = u32::try_from(announced / HELD_UNIT_BYTES + 1).unwrap_or(u32::MAX);
+        let units = held_units(announced);
         let full = |_| ApiError::overloaded();
         let request = Arc::clone(&self.requests).try_acquire_owned().map_err(full)?;
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(units).map_err(full)?;
@@ -109,10 +107,12 @@ impl<T: DeserializeOwned> FromRequest<Server> for Admitted<T> {
         let limits = server.limits();
         check_content_type(request.headers())?;
         let timeout = stated_timeout(request.headers())?;
-        let permits = server.gate().enter(request.headers(), limits)?;
+        let [permit, mut held] = server.gate().enter(request.body(), limits)?;
         let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let body = timeout_at(arrived + limits.receive_timeout, read(request.into_body(), limits));
         let bytes = body.await.map_err(|_| body_too_slow())??;
+        drop(held.split(held.num_permits().saturating_sub(held_units(bytes.len()) as usize)));
+        let permits = [permit, held];
         let counted = server.gate().count();
         let place = Place { id, arrived, timeout, _permits: permits, _counted: counted };
         Ok(Self { body: parse(&bytes)?, place })
@@ -165,8 +165,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn held_units(bytes: usize) -> u32 {
+    u32::try_from(bytes / HELD_UNIT_BYTES + 1).unwrap_or(u32::MAX)
 }
 
 fn stated_timeout(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {

@@ -73,7 +73,7 @@ async fn a_question_that_makes_no_sense_is_refused_with_its_place() {
         ),
         (with(image, json!("data:image/png;base64,%")), "invalid_data_url", place),
         (with(image, json!("data:image/png;base64,AAAA")), "not_an_image", place),
-        (with(image, json!(cut_short())), "image_truncated", place),
+        (with(image, json!(broken_off())), "image_damaged", place),
     ];
     for (body, code, param) in cases {
         assert_eq!(post(&app, "/v1/reward", &body).await.refusal(), told(code, param), "{body}");
@@ -81,7 +81,7 @@ async fn a_question_that_makes_no_sense_is_refused_with_its_place() {
 }
 
 /// A picture whose second half is missing.
-fn cut_short() -> String {
+fn broken_off() -> String {
     let whole = data_url("images/windows.png");
     whole[..whole.len() / 2 / 4 * 4 + 2].to_owned()
 }
