@@ -5,7 +5,7 @@ use engine::{DType, Device};
 use std::path::Path;
 
 use crate::loaded::{Limits, Loaded};
-use crate::{bench, data, demo, doctor, eval, init, inspect, score, train};
+use crate::{bench, data, demo, doctor, eval, init, inspect, score, serve, train};
 
 /// Reward models for vision-language models: score answers to questions about images.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Score(score::Args),
     /// Evaluate a model on the field's reward benchmarks, with their official metrics
     Eval(eval::Args),
+    /// Serve rewards over HTTP
+    Serve(serve::Args),
     /// Attach a fresh reward head to a backbone folder, or make a random-weight model from a preset
     Init(init::Args),
     /// Show what a model folder holds: architecture, head, template, tensors, hashes
@@ -88,8 +90,18 @@ pub(crate) struct ModelArgs {
 impl ModelArgs {
     /// The model of a folder, and the device that it is on.
     pub(crate) fn load(&self, folder: &Path) -> anyhow::Result<(Loaded, Device)> {
+        self.load_with(folder, None)
+    }
+
+    /// As [`Self::load`], with another bound on the pixels that are decoded of one picture.
+    pub(crate) fn load_with(
+        &self,
+        folder: &Path,
+        max_decoded_pixels: Option<u64>,
+    ) -> anyhow::Result<(Loaded, Device)> {
         let device = self.device.device()?;
         let limits = Limits {
+            max_decoded_pixels,
             max_pixels: self.max_pixels,
             max_tokens: self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
         };

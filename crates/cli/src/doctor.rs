@@ -8,7 +8,6 @@ mod consistency;
 mod data;
 mod examine;
 mod machine;
-mod sample;
 mod text;
 mod tiers;
 

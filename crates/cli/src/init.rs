@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use engine::Device;
 use model::checkpoint::{Checkpoint, StorageType};
 use model::config::{Activation, Config, MAX_HEAD_LAYERS, RewardHeadConfig, ScorePosition};
+use model::probe::{ProbeFile, ProbeScores};
 use model::{preset, vision_tokens, write};
 use page::number;
 use prompt::{Processor, ProcessorOptions};
 
 use crate::arguments::ComputeType;
+use crate::loaded::{Limits, Loaded};
 use crate::output::{self, Outcome};
 use crate::sheet;
 
@@ -93,6 +96,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         from_folder(args, folder)?
     };
+    if written.size_bytes <= ANNOUNCED_BYTES {
+        store_probe_scores(&written.folder)?;
+    }
     output::print(&summary(args, &written)?)?;
     Ok(Outcome::Fine)
 }
@@ -105,6 +111,15 @@ pub(crate) fn preset_list() -> String {
     let names: Vec<String> =
         tiny::SMALL.into_iter().chain(preset::names()).map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+/// Stores what the new model gives, which needs it to be loaded.
+fn store_probe_scores(folder: &Path) -> anyhow::Result<()> {
+    let device = Device::cpu(None)?;
+    let Loaded { model, processor, dtype, .. } =
+        Loaded::open(folder, &device, None, Limits::default())?;
+    let scores = ProbeScores::compute(&model, &processor, &device, dtype)?;
+    Ok(ProbeFile::write(folder, scores)?)
 }
 
 /// Attaches a head to a copy of a backbone.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is computed with the model; `doctor` does that.
 
-mod digest;
+pub(crate) mod digest;
 mod report;
 mod text;
 

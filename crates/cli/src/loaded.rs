@@ -36,6 +36,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Limits {
     pub(crate) max_pixels: Option<u64>,
     pub(crate) max_tokens: Option<usize>,
+    pub(crate) max_decoded_pixels: Option<u64>,
 }
 
 impl Loaded {
@@ -48,10 +49,12 @@ impl Loaded {
     ) -> anyhow::Result<Self> {
         let config = Config::read(folder)?;
         let limit = config.text.max_position_embeddings;
+        let defaults = ProcessorOptions::default();
         let options = ProcessorOptions {
             max_pixels: limits.max_pixels,
             max_tokens: Some(limits.max_tokens.map_or(limit, |tokens| tokens.min(limit))),
-            ..ProcessorOptions::default()
+            max_decoded_pixels: limits.max_decoded_pixels.unwrap_or(defaults.max_decoded_pixels),
+            ..defaults
         };
         // Before the weights: a missing tokenizer should not cost the loading of gigabytes.
         let processor = Processor::load(folder, vision_tokens(&config), options)?;

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod random;
 mod score;
+mod serve;
 mod sheet;
 mod train;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Init(args) => init::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -16,6 +16,7 @@ pub mod head_layout;
 mod language;
 mod prefix_tree;
 pub mod preset;
+pub mod probe;
 mod reward_model;
 mod trace;
 pub mod training;

@@ -14,6 +14,7 @@ mod files;
 mod positions;
 mod processor;
 mod row;
+mod sample;
 mod settings;
 mod sources;
 mod synthetic;
@@ -24,6 +25,11 @@ pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pi
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
-pub use row::{Draft, DraftContent, Piece, Row, RowError, count_places, place};
+pub use row::{
+    Draft, DraftContent, Open, Picture, Piece, Row, RowError, WrittenContent, WrittenFrames,
+    WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
+    count_places, place,
+};
+pub use sample::Sample;
 pub use synthetic::SyntheticRow;
 pub use tokenizer::TokenCounter;

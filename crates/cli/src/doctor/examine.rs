@@ -9,12 +9,11 @@ use model::config::Config;
 use model::head_layout::{self, HeadTensors};
 use model::{LoadError, Observer};
 use page::number;
-use prompt::Encoded;
+use prompt::{Encoded, Sample};
 use serde::Serialize;
 
 use super::check::Check;
 use super::consistency;
-use super::sample::Sample;
 use crate::arguments::ComputeType;
 use crate::loaded::{Limits, Loaded, stored_type};
 use crate::sheet;

@@ -14,7 +14,7 @@ use model::checkpoint::{Checkpoint, TensorInfo};
 ///
 /// # Errors
 /// A tensor whose number type is not read.
-pub(super) fn of_tensors(
+pub(crate) fn of_tensors(
     checkpoint: &Checkpoint,
     belongs: impl Fn(&str) -> bool,
 ) -> Result<String, LoadError> {

@@ -2,6 +2,7 @@
 
 use engine::{DType, RowSource};
 use half::bf16;
+use prompt::{Processor, ProcessorOptions};
 use serde_json::Value;
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,6 +13,7 @@ use crate::checkpoint::{StorageType, TensorInfo, published_name};
 use crate::config::{CONFIG_FILE, insert_reward_head, read_json};
 use crate::error::WriteError;
 use crate::head_layout;
+use crate::probe::{ProbeFile, ProbeScores};
 use crate::write::{
     MAX_SHARD_BYTES, PlannedTensor, StagedFolder, Written, copy_side_files, write_json,
     write_shards,
@@ -34,7 +36,22 @@ pub(super) fn write(model: &TrainableModel, out: &Path) -> Result<Written, Write
     })?;
     write_config(model, &staged.path)?;
     copy_side_files(&model.folder, &staged.path)?;
+    write_probe_scores(model, &staged.path)?;
     staged.commit()
+}
+
+/// Stores what the model gives now. A folder without a usable processor scores no conversations, so there is nothing to store; weights
+/// that overflow are written all the same, for whoever wants to look at them.
+fn write_probe_scores(model: &TrainableModel, folder: &Path) -> Result<(), WriteError> {
+    let TrainableModel { model, device, dtype, .. } = model;
+    let tokens = model.vision_tokens();
+    let Ok(processor) = Processor::load(folder, tokens, ProcessorOptions::default()) else {
+        return Ok(());
+    };
+    let Ok(scores) = ProbeScores::compute(model, &processor, device, *dtype) else {
+        return Ok(());
+    };
+    Ok(ProbeFile::write(folder, scores)?)
 }
 
 /// The stored tensors in their order, then the head by the names that are written.

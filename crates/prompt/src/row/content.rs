@@ -1,28 +1,24 @@
 //! What the content of a row means: texts and parts to drafts, names of files to sources.
 //!
-//! Where the pictures then stand is decided in `places`.
+//! Where the pictures then stand is decided in `places`; what a name stands for is decided by whoever asks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::RowError;
-use super::json::{RawFrames, RawPart, RawVideo};
 use super::places::{Draft, DraftContent, Piece, place};
+use super::written::{WrittenContent, WrittenFrames, WrittenMessage, WrittenPart, WrittenVideo};
+use super::{Picture, RowError};
 use crate::conversation::{ImageSource, Message, VideoSource};
 
-/// Content of a message as written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum RawContent {
-    Text(String),
-    Parts(Vec<RawPart>),
-}
+/// What becomes of a picture that a row names.
+pub type Open<'a> = dyn Fn(&Picture<'_>) -> Result<ImageSource, RowError> + 'a;
 
 /// Pictures and videos listed beside the messages.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pictures {
     images: Vec<Listed>,
-    videos: Vec<RawVideo>,
-    base_dir: PathBuf,
+    videos: Vec<WrittenVideo>,
+    pub(super) base_dir: PathBuf,
 }
 
 /// A picture as written, or ready for use.
@@ -33,7 +29,11 @@ enum Listed {
 }
 
 impl Pictures {
-    pub(super) fn unresolved(images: Vec<String>, videos: Vec<RawVideo>, base_dir: &Path) -> Self {
+    pub(super) fn unresolved(
+        images: Vec<String>,
+        videos: Vec<WrittenVideo>,
+        base_dir: &Path,
+    ) -> Self {
         let images = images.into_iter().map(Listed::Written).collect();
         Self { images, videos, base_dir: base_dir.to_owned() }
     }
@@ -44,85 +44,143 @@ impl Pictures {
     }
 
     /// Messages with every picture and video in its place.
-    pub(super) fn place(&self, raw: &[(String, RawContent)]) -> Result<Vec<Message>, RowError> {
-        let draft = |(message, (role, content)): (usize, &(String, RawContent))| {
-            let content = match content {
-                RawContent::Text(text) => DraftContent::Text(text.clone()),
-                RawContent::Parts(parts) => DraftContent::Pieces(self.pieces(parts, message)?),
+    pub(super) fn place(
+        &self,
+        written: &[WrittenMessage],
+        open: &Open<'_>,
+    ) -> Result<Vec<Message>, RowError> {
+        let draft = |(index, message): (usize, &WrittenMessage)| {
+            let content = match &message.content {
+                WrittenContent::Text(text) => DraftContent::Text(text.clone()),
+                WrittenContent::Parts(parts) => {
+                    DraftContent::Pieces(MessagePlace::of_prompt(index).pieces(parts, open)?)
+                }
             };
-            Ok(Draft { role: role.clone(), content })
+            Ok(Draft { role: message.role.clone(), content })
         };
-        let drafts: Vec<Draft> = raw.iter().enumerate().map(draft).collect::<Result<_, _>>()?;
-        place(&drafts, &self.images()?, &self.videos()?)
+        let drafts: Vec<Draft> = written.iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+        place(&drafts, &self.images(open)?, &self.videos(open)?)
     }
 
-    fn pieces(&self, parts: &[RawPart], message: usize) -> Result<Vec<Piece>, RowError> {
-        let convert = |(part, raw): (usize, &RawPart)| {
-            let label = format!("the picture in message {message}, part {part}");
-            let fault = |reason: &str| RowError::Part { message, part, reason: reason.to_owned() };
-            check_fields(raw).map_err(|reason| RowError::Part { message, part, reason })?;
-            match raw.kind.as_str() {
-                "text" => {
-                    raw.text.clone().map(Piece::Text).ok_or_else(|| fault("`text` is missing"))
-                }
-                "image" => match &raw.image {
-                    None => Ok(Piece::ImagePlace),
-                    Some(written) => {
-                        self.image(written, label).map(|image| Piece::Image(Arc::new(image)))
-                    }
-                },
-                "image_url" => {
-                    let url =
-                        raw.image_url.as_ref().ok_or_else(|| fault("`image_url` is missing"))?;
-                    self.image(&url.url, label).map(|image| Piece::Image(Arc::new(image)))
-                }
-                "video" => match (&raw.video, raw.fps) {
-                    (None, None) => Ok(Piece::VideoPlace),
-                    (Some(RawFrames::Video(video)), None) => {
-                        self.video(video, &label).map(|video| Piece::Video(Arc::new(video)))
-                    }
-                    (Some(RawFrames::List(frames)), Some(fps)) => {
-                        let video = RawVideo { frames: frames.clone(), fps };
-                        self.video(&video, &label).map(|video| Piece::Video(Arc::new(video)))
-                    }
-                    _ => Err(fault("a video needs `fps` exactly once, beside its frames")),
-                },
-                other => Err(fault(&format!(
-                    "the type `{other}` is unknown; use `text`, `image`, `image_url` or `video`"
-                ))),
-            }
-        };
-        parts.iter().enumerate().map(convert).collect()
-    }
-
-    fn images(&self) -> Result<Vec<Arc<ImageSource>>, RowError> {
+    fn images(&self, open: &Open<'_>) -> Result<Vec<Arc<ImageSource>>, RowError> {
         let resolve = |(index, listed): (usize, &Listed)| match listed {
             Listed::Ready(source) => Ok(Arc::new(source.clone())),
-            Listed::Written(written) => self.image(written, format!("image {index}")).map(Arc::new),
+            Listed::Written(written) => {
+                let (label, path) = (format!("image {index}"), format!("images[{index}]"));
+                open(&Picture { written, label, path }).map(Arc::new)
+            }
         };
         self.images.iter().enumerate().map(resolve).collect()
     }
 
-    fn videos(&self) -> Result<Vec<Arc<VideoSource>>, RowError> {
-        let resolve = |(index, video)| self.video(video, &format!("video {index}")).map(Arc::new);
-        self.videos.iter().enumerate().map(resolve).collect()
-    }
-
-    fn video(&self, video: &RawVideo, label: &str) -> Result<VideoSource, RowError> {
-        let resolve = |(index, frame): (usize, &String)| {
-            self.image(frame, format!("frame {index} of {label}"))
+    fn videos(&self, open: &Open<'_>) -> Result<Vec<Arc<VideoSource>>, RowError> {
+        let resolve = |(index, video)| {
+            let place = (format!("video {index}"), format!("videos[{index}]"));
+            frames(video, &place, open).map(Arc::new)
         };
-        let frames = video.frames.iter().enumerate().map(resolve).collect::<Result<_, _>>()?;
-        Ok(VideoSource { frames, fps: video.fps })
-    }
-
-    fn image(&self, written: &str, label: String) -> Result<ImageSource, RowError> {
-        ImageSource::parse(written, label, &self.base_dir)
+        self.videos.iter().enumerate().map(resolve).collect()
     }
 }
 
+/// Messages of an answer. Nothing that is listed beside the question stands in them, so a mark in their texts is plain text.
+pub(super) fn answer(
+    response: usize,
+    written: &[WrittenMessage],
+    open: &Open<'_>,
+) -> Result<Vec<Message>, RowError> {
+    let draft = |(index, message): (usize, &WrittenMessage)| {
+        let pieces = match &message.content {
+            WrittenContent::Text(text) => vec![Piece::Text(text.clone())],
+            WrittenContent::Parts(parts) => {
+                MessagePlace::of_response(response, index, written.len()).pieces(parts, open)?
+            }
+        };
+        Ok(Draft { role: message.role.clone(), content: DraftContent::Pieces(pieces) })
+    };
+    let drafts: Vec<Draft> = written.iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+    place(&drafts, &[], &[])
+}
+
+/// Where a message stands in its row, in words and as a path of keys.
+struct MessagePlace {
+    words: String,
+    path: String,
+}
+
+impl MessagePlace {
+    fn of_prompt(message: usize) -> Self {
+        Self { words: format!("message {message}"), path: format!("messages[{message}]") }
+    }
+
+    fn of_response(response: usize, message: usize, num_messages: usize) -> Self {
+        let words = format!("response {response}, message {message}");
+        let path = match num_messages {
+            1 => format!("responses[{response}]"),
+            _ => format!("responses[{response}][{message}]"),
+        };
+        Self { words, path }
+    }
+
+    fn pieces(&self, parts: &[WrittenPart], open: &Open<'_>) -> Result<Vec<Piece>, RowError> {
+        parts.iter().enumerate().map(|(part, written)| self.piece(part, written, open)).collect()
+    }
+
+    fn piece(&self, part: usize, raw: &WrittenPart, open: &Open<'_>) -> Result<Piece, RowError> {
+        let path = format!("{}.content[{part}]", self.path);
+        let label = format!("the picture in {}, part {part}", self.words);
+        let place = format!("{}, part {part}", self.words);
+        let fault = |reason: &str| RowError::Part {
+            place: place.clone(),
+            path: path.clone(),
+            reason: reason.to_owned(),
+        };
+        let image = |written: &str| {
+            let picture = Picture { written, label: label.clone(), path: path.clone() };
+            open(&picture).map(|image| Piece::Image(Arc::new(image)))
+        };
+        let video = |video: &WrittenVideo| {
+            frames(video, &(label.clone(), path.clone()), open)
+                .map(|video| Piece::Video(Arc::new(video)))
+        };
+        check_fields(raw).map_err(|reason| fault(&reason))?;
+        match raw.kind.as_str() {
+            "text" => raw.text.clone().map(Piece::Text).ok_or_else(|| fault("`text` is missing")),
+            "image" => raw.image.as_ref().map_or(Ok(Piece::ImagePlace), |written| image(written)),
+            "image_url" => match &raw.image_url {
+                None => Err(fault("`image_url` is missing")),
+                Some(address) => image(&address.url),
+            },
+            "video" => match (&raw.video, raw.fps) {
+                (None, None) => Ok(Piece::VideoPlace),
+                (Some(WrittenFrames::Video(written)), None) => video(written),
+                (Some(WrittenFrames::List(frames)), Some(fps)) => {
+                    video(&WrittenVideo { frames: frames.clone(), fps })
+                }
+                _ => Err(fault("a video needs `fps` exactly once, beside its frames")),
+            },
+            other => Err(fault(&format!(
+                "the type `{other}` is unknown; use `text`, `image`, `image_url` or `video`"
+            ))),
+        }
+    }
+}
+
+/// The frames of a video that stands at a place, given in words and as a path.
+fn frames(
+    video: &WrittenVideo,
+    (words, path): &(String, String),
+    open: &Open<'_>,
+) -> Result<VideoSource, RowError> {
+    let resolve = |(index, written): (usize, &String)| {
+        let label = format!("frame {index} of {words}");
+        open(&Picture { written, label, path: format!("{path}.frames[{index}]") })
+    };
+    let frames = video.frames.iter().enumerate().map(resolve).collect::<Result<_, _>>()?;
+    Ok(VideoSource { frames, fps: video.fps })
+}
+
 /// A field that belongs to another type of part is a mistake, not a decoration.
-fn check_fields(part: &RawPart) -> Result<(), String> {
+fn check_fields(part: &WrittenPart) -> Result<(), String> {
     let fields = [
         ("text", "text", part.text.is_some()),
         ("image", "image", part.image.is_some()),

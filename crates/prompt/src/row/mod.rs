@@ -3,15 +3,20 @@
 //! Parsing is strict: an unknown or repeated field is an error. Files are named here and not opened.
 
 mod content;
-mod json;
 mod places;
+mod written;
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use crate::conversation::{Conversation, ImageSource, Message, Part};
-use content::{Pictures, RawContent};
-use json::RawRow;
+pub use content::Open;
+use content::Pictures;
 pub use places::{Draft, DraftContent, Piece, count_places, place};
+pub use written::{
+    WrittenContent, WrittenFrames, WrittenMessage, WrittenPart, WrittenResponse, WrittenRow,
+    WrittenUrl, WrittenVideo,
+};
 
 /// Row that cannot be scored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +78,12 @@ pub enum RowError {
     /// No message that pictures could stand in.
     #[error("images or videos are given, but no message from `user` that could hold them")]
     NoUserMessage,
+    /// An answer of messages that are not the assistant's.
+    #[error("response {index} (counted from 0) must begin and end with a message from `assistant`")]
+    ResponseRoles {
+        /// Index of the response.
+        index: usize,
+    },
     /// A picture on the network.
     #[error(
         "`{url}` is on the network, and nothing is downloaded; save the file and give its path, or give a data: URL"
@@ -90,12 +101,12 @@ pub enum RowError {
         reason: String,
     },
     /// A part that lacks what its type needs.
-    #[error("message {message}, part {part}: {reason}")]
+    #[error("{place}: {reason}")]
     Part {
-        /// Index of the message, counted from 0.
-        message: usize,
-        /// Index of the part, counted from 0.
-        part: usize,
+        /// Where it stands, in words; everything is counted from 0.
+        place: String,
+        /// Where it stands, as a path of keys.
+        path: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -107,16 +118,27 @@ pub struct Row {
     /// Name of the row in the output.
     pub id: String,
     /// Answers to score, each on its own.
-    pub responses: Vec<String>,
+    pub responses: Vec<WrittenResponse>,
     question: Question,
     pictures: Pictures,
+}
+
+/// A picture that a row names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture<'a> {
+    /// Path or URL as written.
+    pub written: &'a str,
+    /// Name of the picture in messages for people.
+    pub label: String,
+    /// Where it stands in the row, as a path of keys such as `messages[0].content[1]`.
+    pub path: String,
 }
 
 /// The two ways to give the conversation before the response, or a mistake to report.
 #[derive(Debug, Clone, PartialEq)]
 enum Question {
     Prompt(String),
-    Messages(Vec<(String, RawContent)>),
+    Messages(Vec<WrittenMessage>),
     Both,
     Neither,
 }
@@ -129,25 +151,27 @@ impl Row {
     /// # Errors
     /// When the line is not a JSON object, or has an unknown, repeated, missing or mistyped field.
     pub fn parse(line: &str, line_number: usize, base_dir: &Path) -> Result<Self, RowError> {
-        let raw: RawRow = json::parse(line).map_err(|fault| RowError::Malformed {
-            line: line_number,
-            column: fault.column,
-            reason: fault.reason,
+        let mut written: WrittenRow = written::parse(line).map_err(|fault| {
+            RowError::Malformed { line: line_number, column: fault.column, reason: fault.reason }
         })?;
-        let question = match (raw.prompt, raw.messages) {
+        let id = written.id.take().unwrap_or_else(|| line_number.to_string());
+        Ok(Self::from_written(id, written, base_dir))
+    }
+
+    /// Row from its fields; relative paths of images start at `base_dir`.
+    pub fn from_written(id: impl Into<String>, written: WrittenRow, base_dir: &Path) -> Self {
+        let question = match (written.prompt, written.messages) {
             (Some(prompt), None) => Question::Prompt(prompt),
-            (None, Some(messages)) => Question::Messages(
-                messages.into_iter().map(|message| (message.role, message.content)).collect(),
-            ),
+            (None, Some(messages)) => Question::Messages(messages),
             (Some(_), Some(_)) => Question::Both,
             (None, None) => Question::Neither,
         };
-        Ok(Self {
-            id: raw.id.unwrap_or_else(|| line_number.to_string()),
-            responses: raw.responses,
+        Self {
+            id: id.into(),
+            responses: written.responses,
             question,
-            pictures: Pictures::unresolved(raw.images, raw.videos, base_dir),
-        })
+            pictures: Pictures::unresolved(written.images, written.videos, base_dir),
+        }
     }
 
     /// Row of one prompt, in which `<image>` marks the places of the images; without a mark they come first.
@@ -159,7 +183,7 @@ impl Row {
     ) -> Self {
         Self {
             id: id.into(),
-            responses,
+            responses: responses.into_iter().map(WrittenResponse::Text).collect(),
             question: Question::Prompt(prompt.into()),
             pictures: Pictures::resolved(images),
         }
@@ -170,53 +194,115 @@ impl Row {
     /// # Errors
     /// When there is nothing to score, the messages do not make a conversation, or the pictures do not match their places.
     pub fn conversations(&self) -> Result<Vec<Conversation>, RowError> {
+        self.conversations_with(&|picture| {
+            ImageSource::parse(picture.written, picture.label.clone(), &self.pictures.base_dir)
+        })
+    }
+
+    /// The pictures that the row names, each as its place (a path of keys) and its name, in the order in which they are asked for.
+    ///
+    /// # Errors
+    /// As [`Row::conversations`], but for what is wrong with the names themselves.
+    pub fn pictures(&self) -> Result<Vec<(String, String)>, RowError> {
+        let found = RefCell::new(Vec::new());
+        self.conversations_with(&|picture| {
+            found.borrow_mut().push((picture.path.clone(), picture.written.to_owned()));
+            Ok(ImageSource::Path(PathBuf::new()))
+        })?;
+        Ok(found.into_inner())
+    }
+
+    /// As [`Row::conversations`], with pictures that `open` finds by their names.
+    ///
+    /// # Errors
+    /// As [`Row::conversations`], and whatever `open` refuses.
+    pub fn conversations_with(&self, open: &Open<'_>) -> Result<Vec<Conversation>, RowError> {
         if self.responses.is_empty() {
             return Err(RowError::NoResponses);
         }
-        if let Some(index) = self.responses.iter().position(String::is_empty) {
+        if let Some(index) = self.responses.iter().position(is_empty) {
             return Err(RowError::EmptyResponse { index });
         }
-        let messages = self.messages()?;
-        Ok(self
-            .responses
-            .iter()
-            .map(|response| {
-                let mut messages = messages.clone();
-                messages.push(Message {
-                    role: "assistant".to_owned(),
-                    content: vec![Part::Text(response.clone())],
-                });
-                Conversation { messages }
-            })
-            .collect())
+        let messages = self.messages(open)?;
+        let conversation = |(index, response)| {
+            let mut messages = messages.clone();
+            messages.extend(answer(index, response, open)?);
+            Ok(Conversation { messages })
+        };
+        self.responses.iter().enumerate().map(conversation).collect()
     }
 
-    fn messages(&self) -> Result<Vec<Message>, RowError> {
+    fn messages(&self, open: &Open<'_>) -> Result<Vec<Message>, RowError> {
         match &self.question {
             Question::Both => Err(RowError::PromptAndMessages),
             Question::Neither => Err(RowError::NoPrompt),
             Question::Prompt(prompt) => {
-                let message = ("user".to_owned(), RawContent::Text(prompt.clone()));
-                self.pictures.place(std::slice::from_ref(&message))
+                let content = WrittenContent::Text(prompt.clone());
+                let message = WrittenMessage { role: "user".to_owned(), content };
+                self.pictures.place(std::slice::from_ref(&message), open)
             }
             Question::Messages(messages) => {
                 check_roles(messages)?;
-                self.pictures.place(messages)
+                self.pictures.place(messages, open)
             }
         }
     }
 }
 
-fn check_roles(messages: &[(String, RawContent)]) -> Result<(), RowError> {
-    for (index, (role, _)) in messages.iter().enumerate() {
-        if !matches!(role.as_str(), "system" | "user" | "assistant") {
-            return Err(RowError::UnknownRole { index, role: role.clone() });
+/// Whether nothing is said.
+fn is_empty(response: &WrittenResponse) -> bool {
+    let nothing = |message: &WrittenMessage| match &message.content {
+        WrittenContent::Text(text) => text.is_empty(),
+        WrittenContent::Parts(parts) => parts.is_empty(),
+    };
+    match response {
+        WrittenResponse::Text(text) => text.is_empty(),
+        WrittenResponse::Message(message) => nothing(message),
+        WrittenResponse::Messages(messages) => messages.last().is_none_or(nothing),
+    }
+}
+
+/// The turns of an answer.
+fn answer(
+    index: usize,
+    response: &WrittenResponse,
+    open: &Open<'_>,
+) -> Result<Vec<Message>, RowError> {
+    let messages = match response {
+        WrittenResponse::Text(text) => {
+            let content = vec![Part::Text(text.clone())];
+            return Ok(vec![Message { role: "assistant".to_owned(), content }]);
         }
+        WrittenResponse::Message(message) => std::slice::from_ref(message),
+        WrittenResponse::Messages(messages) => messages,
+    };
+    let is_assistant = |message: Option<&WrittenMessage>| {
+        message.is_some_and(|message| message.role == "assistant")
+    };
+    if !is_assistant(messages.first()) || !is_assistant(messages.last()) {
+        return Err(RowError::ResponseRoles { index });
+    }
+    for message in messages {
+        check_role(index, message)?;
+    }
+    content::answer(index, messages, open)
+}
+
+fn check_roles(messages: &[WrittenMessage]) -> Result<(), RowError> {
+    for (index, message) in messages.iter().enumerate() {
+        check_role(index, message)?;
     }
     match messages.last() {
         None => Err(RowError::NoMessages),
-        Some((role, _)) if role == "assistant" => Err(RowError::EndsWithAssistant),
+        Some(message) if message.role == "assistant" => Err(RowError::EndsWithAssistant),
         Some(_) => Ok(()),
+    }
+}
+
+fn check_role(index: usize, message: &WrittenMessage) -> Result<(), RowError> {
+    match message.role.as_str() {
+        "system" | "user" | "assistant" => Ok(()),
+        role => Err(RowError::UnknownRole { index, role: role.to_owned() }),
     }
 }
 

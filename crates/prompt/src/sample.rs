@@ -1,6 +1,11 @@
-//! The built-in question with its picture: what `doctor` scores when it examines a model.
+//! The built-in question with its picture, which needs no files: what a model is examined and recognized with.
+//!
+//! Rewards of these conversations are stored with models, so they never change.
 
-use prompt::{EncodeError, Encoded, ImageSource, Processor, Row};
+use crate::conversation::ImageSource;
+use crate::error::EncodeError;
+use crate::processor::{Encoded, Processor};
+use crate::row::Row;
 
 /// Sides of the picture in pixels: more than one attention window, and not a multiple of a patch.
 const WIDTH: usize = 230;
@@ -9,9 +14,12 @@ const HEIGHT: usize = 150;
 const HEADER_BYTES: usize = 54;
 
 /// Answers to one question about a picture, and a conversation that shares nothing with them.
-pub(super) struct Sample {
-    pub(super) related: Vec<Encoded>,
-    pub(super) other: Encoded,
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Three answers to one question about a picture.
+    pub related: Vec<Encoded>,
+    /// A greeting without a picture.
+    pub other: Encoded,
 }
 
 impl Sample {
@@ -19,7 +27,7 @@ impl Sample {
     ///
     /// # Errors
     /// Whatever the processor refuses; the conversations are valid, so the fault is the folder's.
-    pub(super) fn encode(processor: &Processor) -> Result<Self, EncodeError> {
+    pub fn encode(processor: &Processor) -> Result<Self, EncodeError> {
         let image =
             ImageSource::Bytes { label: "the built-in picture".to_owned(), bytes: picture() };
         let question = Row::new(
@@ -72,7 +80,7 @@ fn pixel(x: usize, y: usize) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prompt::picture::{DEFAULT_MAX_DECODED_PIXELS, read};
+    use crate::picture::{DEFAULT_MAX_DECODED_PIXELS, read};
 
     #[test]
     fn the_picture_is_a_valid_file_of_its_size() {

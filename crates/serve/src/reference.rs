@@ -1,0 +1,124 @@
+//! The reference page: the OpenAPI document for people.
+//!
+//! It says what the document says and nothing of its own, and loads nothing.
+
+use page::document::document;
+use page::markup::Markup;
+use serde_json::Value;
+
+/// How deep shapes are unfolded.
+const MAX_DEPTH: usize = 6;
+
+/// The page of an OpenAPI document.
+pub(crate) fn page(json: &str) -> String {
+    let api: Value = serde_json::from_str(json).expect("the document was written as JSON");
+    let title = api["info"]["title"].as_str().unwrap_or("API").to_owned();
+    document(&format!("{title}: reference"), |page| {
+        page.leaf("h1", &[], &title);
+        page.leaf("p", &[], text(&api["info"]["description"]));
+        page.element("p", &[], |page| {
+            page.text("For programs: ");
+            page.leaf("a", &[("href", &"/openapi.json")], "/openapi.json");
+        });
+        for (path, methods) in entries(&api["paths"]) {
+            for (method, operation) in entries(methods) {
+                route(page, &api, (path, method), operation);
+            }
+        }
+    })
+}
+
+fn route(page: &mut Markup, api: &Value, (path, method): (&str, &str), operation: &Value) {
+    page.element("section", &[], |page| {
+        page.leaf("h2", &[], format!("{} {path}", method.to_uppercase()));
+        page.leaf("p", &[], text(&operation["summary"]));
+        for paragraph in text(&operation["description"]).split("\n\n").filter(|one| !one.is_empty())
+        {
+            page.leaf("p", &[], paragraph);
+        }
+        if let Some((kind, body)) = entries(&operation["requestBody"]["content"]).next() {
+            page.leaf("h3", &[], format!("Body ({kind})"));
+            fields(page, api, &body["schema"], 0);
+        }
+        for (status, reply) in entries(&operation["responses"]) {
+            page.leaf("h3", &[], format!("{status}: {}", text(&reply["description"])));
+            if let Some((_, body)) = entries(&reply["content"]).next() {
+                fields(page, api, &body["schema"], 0);
+            }
+        }
+    });
+}
+
+/// The fields of a shape as a nested list.
+fn fields(page: &mut Markup, api: &Value, schema: &Value, depth: usize) {
+    let schema = resolve(api, schema);
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if schema["properties"].is_null() || depth > MAX_DEPTH {
+        return;
+    }
+    page.element("ul", &[], |page| {
+        for (name, field) in entries(&schema["properties"]) {
+            page.element("li", &[], |page| {
+                page.leaf("code", &[], name);
+                let needed = if required.contains(&name) { ", needed" } else { "" };
+                page.text(format!(" ({}{needed}) ", kind(api, field)));
+                page.text(text(&field["description"]));
+                for inner in inner(field) {
+                    fields(page, api, inner, depth + 1);
+                }
+            });
+        }
+    });
+}
+
+/// The shapes that a field may have inside.
+fn inner(field: &Value) -> Vec<&Value> {
+    let choices = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| field[key].as_array());
+    let mut found: Vec<&Value> = choices.flatten().collect();
+    if !field["items"].is_null() {
+        found.push(&field["items"]);
+    }
+    if found.is_empty() { vec![field] } else { found }
+}
+
+/// What a field is, in a word or two.
+fn kind(api: &Value, field: &Value) -> String {
+    if let Some(reference) = field["$ref"].as_str() {
+        let resolved = resolve(api, field);
+        return match resolved["type"].as_str() {
+            Some("object") | None => reference.rsplit('/').next().unwrap_or_default().to_owned(),
+            Some(simple) => simple.to_owned(),
+        };
+    }
+    if !field["items"].is_null() {
+        return format!("list of {}", kind(api, &field["items"]));
+    }
+    match &field["type"] {
+        Value::String(name) => name.clone(),
+        Value::Array(names) => {
+            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
+        _ => {
+            let kinds: Vec<String> = inner(field)
+                .into_iter()
+                .filter(|one| !std::ptr::eq(*one, field))
+                .map(|one| kind(api, one))
+                .collect();
+            if kinds.is_empty() { "anything".to_owned() } else { kinds.join(" or ") }
+        }
+    }
+}
+
+fn resolve<'a>(api: &'a Value, schema: &'a Value) -> &'a Value {
+    let Some(reference) = schema["$ref"].as_str() else { return schema };
+    api.pointer(reference.trim_start_matches('#')).unwrap_or(schema)
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! What a request asks: a question, its pictures and the answers to score. Its fields are those of a row of `basereward score`.
+//!
+//! Reading only; pictures are not opened here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use prompt::{Row, WrittenMessage, WrittenResponse, WrittenRow, WrittenVideo};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::config::Limits;
+use crate::error::ApiError;
+
+/// A question and the answers to score.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "messages": [{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}},
+        {"type": "text", "text": "What is in the picture?"}
+    ]}],
+    "responses": ["A red square.", "A blue circle."]
+}))]
+pub struct Question {
+    /// Name of the model; only the one that is served can be asked.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The conversation before the answer, its last message not from `assistant`.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<schema::Message>>)]
+    pub messages: Option<Vec<WrittenMessage>>,
+    /// The question as one text, instead of `messages`; `<image>` marks the place of a picture of `images`.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// Pictures beside the texts: data: URLs, and paths and addresses where the server allows them.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// Videos beside the texts.
+    #[serde(default)]
+    #[schema(value_type = Vec<schema::Video>)]
+    pub videos: Vec<WrittenVideo>,
+    /// The answers: each a text, a message from `assistant`, or a list of messages.
+    #[schema(value_type = Vec<schema::Response>)]
+    pub responses: Vec<WrittenResponse>,
+    /// Most milliseconds that the reply may take.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// A question in the form that [`crate::Server::score`] takes.
+#[derive(Debug)]
+pub struct Ask {
+    /// Question, pictures and answers.
+    pub row: Row,
+    /// Name of the model that is asked for.
+    pub model: Option<String>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Question {
+    /// Checks what needs no tokens and no pixels.
+    ///
+    /// # Errors
+    /// Too many answers, or a time that is no time.
+    pub fn ask(self, limits: &Limits) -> Result<Ask, ApiError> {
+        let Self { model, messages, prompt, images, videos, responses, timeout_ms } = self;
+        let count = responses.len();
+        if count > limits.max_responses {
+            let limit = limits.max_responses;
+            let message = format!(
+                "{count} responses, but at most {limit} are scored at a time; divide them among requests"
+            );
+            return Err(ApiError::invalid("too_many_responses", message).at("responses"));
+        }
+        if timeout_ms == Some(0) {
+            let message = "`timeout_ms` must be above 0";
+            return Err(ApiError::invalid("invalid_timeout", message).at("timeout_ms"));
+        }
+        let written = WrittenRow { id: None, images, videos, prompt, messages, responses };
+        Ok(Ask {
+            row: Row::from_written("request", written, Path::new("")),
+            model,
+            timeout: timeout_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+/// How the types of `prompt` look in the OpenAPI document. Never made: the values are read by `prompt` itself.
+#[expect(dead_code, reason = "only their shapes are used")]
+pub mod schema {
+    use utoipa::ToSchema;
+
+    /// One turn of a conversation.
+    #[derive(ToSchema)]
+    pub struct Message {
+        /// `system`, `user` or `assistant`.
+        #[schema(examples("user"))]
+        role: String,
+        /// A text, or parts in order.
+        content: Content,
+    }
+
+    /// A text, or parts in order.
+    #[derive(ToSchema)]
+    #[serde(untagged)]
+    pub enum Content {
+        /// Plain text.
+        Text(String),
+        /// Texts, pictures and videos.
+        Parts(Vec<Part>),
+    }
+
+    /// Piece of a message.
+    #[derive(ToSchema)]
+    pub struct Part {
+        /// `text`, `image_url`, `image` or `video`.
+        #[schema(examples("text"))]
+        r#type: String,
+        /// Of a part of type `text`.
+        text: Option<String>,
+        /// Of a part of type `image_url`.
+        image_url: Option<Url>,
+        /// Of a part of type `image`: a data: URL; without it, the next of `images`.
+        image: Option<String>,
+        /// Of a part of type `video`; without it, the next of `videos`.
+        video: Option<Video>,
+    }
+
+    /// Where a picture is.
+    #[derive(ToSchema)]
+    pub struct Url {
+        /// A data: URL with base64; paths, and http and https addresses, only where the server allows them.
+        #[schema(examples("data:image/png;base64,…"))]
+        url: String,
+    }
+
+    /// Frames and how fast they follow each other.
+    #[derive(ToSchema)]
+    pub struct Video {
+        /// Pictures of one size.
+        frames: Vec<String>,
+        /// Frames per second.
+        fps: f64,
+    }
+
+    /// An answer.
+    #[derive(ToSchema)]
+    #[serde(untagged)]
+    pub enum Response {
+        /// Its text.
+        Text(String),
+        /// One message from `assistant`.
+        Message(Message),
+        /// Messages that begin and end with `assistant`.
+        Messages(Vec<Message>),
+    }
+}

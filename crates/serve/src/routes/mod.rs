@@ -1,0 +1,80 @@
+//! The routes of the server and what surrounds each of them: its name, its count, its key.
+//!
+//! A family of routes is a file here that offers `routes()`; it gets its rewards from [`Server::score`] and from nowhere else.
+
+pub mod best_of_n;
+pub mod compare;
+pub mod operation;
+pub mod reward;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::auth;
+use crate::error::{ApiError, ErrorCode};
+use crate::reference;
+use crate::request_id;
+use crate::server::Server;
+
+/// What the OpenAPI document says besides its routes.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "basereward",
+    description = "Rewards of answers to questions about pictures. Every route gives the same bits as `basereward score`."
+))]
+struct Document;
+
+/// All routes with their descriptions.
+fn routes() -> OpenApiRouter<Server> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(reward::routes())
+        .merge(compare::routes())
+        .merge(best_of_n::routes())
+        .merge(operation::routes())
+}
+
+/// The whole service.
+pub fn app(server: Server) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let json = document.to_json().expect("the document is plain JSON");
+    let page = reference::page(&json);
+    let json_route = get(move || async move { ([("content-type", "application/json")], json) });
+    let page_route = get(move || async move { Html(page) });
+    router
+        .route("/openapi.json", json_route)
+        .route("/docs", page_route)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(server.clone(), auth::require_key))
+        .layer(middleware::from_fn_with_state(server.clone(), count))
+        .layer(middleware::from_fn_with_state(server.clone(), request_id::name))
+        .with_state(server)
+}
+
+async fn not_found() -> ApiError {
+    let message = "there is no such route; see /docs for those that there are";
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+}
+
+async fn method_not_allowed() -> ApiError {
+    let message = "this route does not know this method; see /docs for the one that it takes";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// Counts replies and failures. Unknown paths are counted together, so that nobody can make up names of metrics.
+async fn count(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let response = next.run(request).await.into_response();
+    let metrics = server.metrics();
+    metrics.reply(route.as_deref().unwrap_or("other"), response.status().as_u16());
+    if let Some(ErrorCode(code)) = response.extensions().get() {
+        metrics.failure(code);
+    }
+    response
+}

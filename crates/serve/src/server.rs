@@ -1,0 +1,299 @@
+//! The server's state, and the one way from a question to its rewards.
+//!
+//! Knows nothing of routes. Everything that is shared between requests is here.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Instant as StdInstant;
+
+use axum::http::StatusCode;
+use prompt::Processor;
+use serde::Serialize;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Duration, Instant, timeout_at};
+use utoipa::ToSchema;
+
+use crate::admission::{Gate, Place};
+use crate::auth::Keys;
+use crate::batcher::{Batcher, Job};
+use crate::config::{Config, Identity, Limits, Served};
+use crate::error::ApiError;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::model_thread::{self, Computed};
+use crate::pictures::{Found, PictureRules};
+use crate::prepare::{Prepared, prepare};
+use crate::request::Ask;
+use crate::request_id::RequestIds;
+
+/// Addresses that are fetched for at a time, by requests.
+const MAX_FETCHING: usize = 8;
+
+/// A running server. Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    identity: Identity,
+    limits: Limits,
+    keys: Keys,
+    gate: Gate,
+    rules: Arc<PictureRules>,
+    processor: Arc<Processor>,
+    preparing: Arc<Semaphore>,
+    fetching: Arc<Semaphore>,
+    queue: SyncSender<Job>,
+    lifecycle: Arc<Lifecycle>,
+    metrics: Arc<Metrics>,
+    request_ids: RequestIds,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder of pictures is not there.
+    #[error("a folder of --allow-path cannot be used: {source}; give folders that exist")]
+    Root {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The system gave no thread.
+    #[error("cannot start the thread of the model: {source}")]
+    Thread {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Rewards of one question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// One for each response, in order, exactly as the model gave it.
+    pub rewards: Vec<f32>,
+    /// Tokens that it took.
+    pub usage: Usage,
+    /// Time that it took.
+    pub timings: Timings,
+}
+
+/// Tokens of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Usage {
+    /// Tokens before the responses.
+    pub prompt_tokens: usize,
+    /// Tokens of each response, the marks of its turn among them.
+    pub response_tokens: Vec<usize>,
+    /// Tokens that stand for pictures, in each conversation.
+    pub image_tokens: usize,
+    /// Tokens that were computed once for several responses.
+    pub shared_tokens: usize,
+    /// Tokens that were known from an earlier request.
+    pub cached_tokens: usize,
+}
+
+/// Times of a request, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct Timings {
+    /// From the queue to the model.
+    pub queue_ms: f64,
+    /// Decoding and tokenizing.
+    pub prepare_ms: f64,
+    /// The batch that it was scored in.
+    pub compute_ms: f64,
+    /// From the arrival of its head.
+    pub total_ms: f64,
+}
+
+impl Server {
+    /// Starts the thread of the model.
+    ///
+    /// # Errors
+    /// A folder that is not there, or a system without threads.
+    pub fn start(served: Served, config: Config) -> Result<Self, StartError> {
+        let Served { name, model, processor, identity } = served;
+        let Config { api_keys, access, limits } = config;
+        let rules =
+            PictureRules::new(&access, &limits).map_err(|source| StartError::Root { source })?;
+        let (lifecycle, metrics) = (Arc::new(Lifecycle::default()), Arc::new(Metrics::default()));
+        let gate = Gate::new(&limits);
+        let (queue, jobs) = sync_channel(limits.max_requests.max(1));
+        let bounds = (limits.batch_window, limits.batch_tokens);
+        let batcher = Batcher::new(jobs, gate.inside(), bounds, Arc::clone(&metrics));
+        let (of_thread, counted) = (Arc::clone(&lifecycle), Arc::clone(&metrics));
+        std::thread::Builder::new()
+            .name("model".to_owned())
+            .spawn(move || model_thread::run(&model, batcher, of_thread, &counted))
+            .map_err(|source| StartError::Thread { source })?;
+        Ok(Self(Arc::new(Inner {
+            name,
+            identity,
+            keys: Keys::new(&api_keys),
+            gate,
+            rules: Arc::new(rules),
+            processor: Arc::new(processor),
+            preparing: Arc::new(Semaphore::new(limits.max_preparing.max(1))),
+            fetching: Arc::new(Semaphore::new(MAX_FETCHING)),
+            queue,
+            lifecycle,
+            metrics,
+            request_ids: RequestIds::new(),
+            limits,
+        })))
+    }
+
+    /// Name of the model.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Hashes of the model.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Bounds on requests.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Counts and times.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Whether the server is ready, and the way to stop it.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.0.lifecycle
+    }
+
+    /// The chat template, tokenizer and image processor of the model.
+    pub fn processor(&self) -> &Processor {
+        &self.0.processor
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn request_ids(&self) -> &RequestIds {
+        &self.0.request_ids
+    }
+
+    /// Rewards of a question that has its place. The one way to a reward.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the question, and a time that is over.
+    pub async fn score(&self, ask: Ask, place: &Place) -> Result<Scored, ApiError> {
+        self.check_model(ask.model.as_deref())?;
+        let limits = self.limits();
+        let timeout = ask.timeout.or(place.timeout).unwrap_or(limits.timeout);
+        let deadline = place.arrived + timeout.min(limits.max_timeout);
+        let scored = timeout_at(deadline, self.score_in_time(ask, place.arrived)).await;
+        scored.map_err(|_| ApiError::deadline_exceeded())?
+    }
+
+    /// # Errors
+    /// A name that is not that of the model.
+    pub fn check_model(&self, asked: Option<&str>) -> Result<(), ApiError> {
+        match asked {
+            Some(asked) if asked != self.name() => Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                "model_not_found",
+                format!("the model is `{}`; ask for it, or leave out `model`", self.name()),
+            )
+            .at("model")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn score_in_time(&self, ask: Ask, arrived: Instant) -> Result<Scored, ApiError> {
+        let (prepared, prepare_time) = self.prepare(ask).await?;
+        let Prepared { conversations, prompt_tokens, response_tokens, image_tokens } = prepared;
+        let tokens: usize = conversations.iter().map(prompt::Encoded::len).sum();
+        let num_pictured = conversations.iter().map(prompt::Encoded::visual_tokens).sum::<usize>();
+        let computed = self.compute(conversations, prompt_tokens).await?;
+        let Computed { rewards, shared_tokens, cached_tokens, waited, computed } = computed;
+        let total = arrived.elapsed();
+        let metrics = self.metrics();
+        metrics.rewards.add(rewards.len() as u64);
+        metrics.tokens.add(tokens as u64);
+        metrics.image_tokens.add(num_pictured as u64);
+        metrics.shared_tokens.add(shared_tokens as u64);
+        metrics.cached_tokens.add(cached_tokens as u64);
+        metrics.prepare_time.time(prepare_time);
+        metrics.queue_time.time(waited);
+        metrics.total_time.time(total);
+        let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        Ok(Scored {
+            rewards,
+            usage: Usage {
+                prompt_tokens,
+                response_tokens,
+                image_tokens,
+                shared_tokens,
+                cached_tokens,
+            },
+            timings: Timings {
+                queue_ms: millis(waited),
+                prepare_ms: millis(prepare_time),
+                compute_ms: millis(computed),
+                total_ms: millis(total),
+            },
+        })
+    }
+
+    /// Fetches what has to be fetched, then decodes and tokenizes.
+    async fn prepare(&self, ask: Ask) -> Result<(Prepared, Duration), ApiError> {
+        let outside = self.0.rules.survey(&ask.row)?;
+        let found = self.fetch(outside.urls).await?;
+        let (rules, processor) = (Arc::clone(&self.0.rules), Arc::clone(&self.0.processor));
+        blocking(&self.0.preparing, move || {
+            let began = StdInstant::now();
+            let prepared = prepare(&processor, &rules, &ask.row, &outside.files, found)?;
+            Ok((prepared, began.elapsed()))
+        })
+        .await
+    }
+
+    async fn fetch(&self, urls: Vec<(String, String)>) -> Result<Found, ApiError> {
+        if urls.is_empty() {
+            return Ok(Found::new());
+        }
+        let rules = Arc::clone(&self.0.rules);
+        blocking(&self.0.fetching, move || rules.fetch(&urls)).await
+    }
+
+    async fn compute(
+        &self,
+        conversations: Vec<prompt::Encoded>,
+        prompt_tokens: usize,
+    ) -> Result<Computed, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { conversations, prompt_tokens, queued: StdInstant::now(), reply };
+        self.0.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => ApiError::overloaded(),
+            TrySendError::Disconnected(_) => ApiError::internal(),
+        })?;
+        // No answer at all means that the thread of the model has ended.
+        Ok(answer.await.map_err(|_| ApiError::internal())??)
+    }
+}
+
+/// Runs work that blocks, as many at a time as there are permits. Work whose caller has gone before its turn is not begun.
+async fn blocking<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| ApiError::internal())?;
+    let work = move || {
+        let result = work();
+        drop(permit);
+        result
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::internal())?
+}
