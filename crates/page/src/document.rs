@@ -11,6 +11,9 @@ use crate::markup::Markup;
 /// Keeps a browser from loading anything, whatever a text of the data may say.
 const CONTENT_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
+/// How all pages look.
+pub const STYLE: &str = include_str!("style.css");
+
 /// A whole page with whatever `body` writes.
 pub fn document(title: &str, body: impl FnOnce(&mut Markup)) -> String {
     let mut page = Markup::default();
@@ -25,7 +28,7 @@ pub fn document(title: &str, body: impl FnOnce(&mut Markup)) -> String {
             page.void("meta", &[("name", &"viewport"), ("content", &viewport)]);
             page.void("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
             page.leaf("title", &[], title);
-            page.style(include_str!("style.css"));
+            page.style(STYLE);
         });
         page.element("body", &[], body);
     });
