@@ -1,4 +1,4 @@
-// The arena: two answers side by side, which of them stands left is drawn, and a person's choice, which the server keeps.
+// The arena: two answers side by side, which of them comes first is drawn, and a person's choice, which the server keeps.
 // What the model says of them is shown only after the choice.
 
 const arena = { waiting: [], shown: null, kept: 0, decided: 0, agreed: 0, available: false };
@@ -12,7 +12,7 @@ function shuffled(items) {
   return mixed;
 }
 
-// All pairs of different answers, in any order, each with its sides in any order.
+// All pairs of different answers, in any order, each in any order.
 function pairsOf(answers) {
   const different = [...new Set(answers)];
   const pairs = different.flatMap((first, index) => different.slice(index + 1).map((second) => [first, second]));
@@ -36,8 +36,8 @@ function nextPair(before) {
   if (!arena.shown) return by("submit").focus();
   const { question, pictures, responses } = arena.shown;
   by("arena-question").textContent = question;
-  by("left-text").textContent = responses[0];
-  by("right-text").textContent = responses[1];
+  by("first-text").textContent = responses[0];
+  by("second-text").textContent = responses[1];
   const images = pictures.map((url, index) => {
     const [item, image] = [document.createElement("li"), document.createElement("img")];
     image.src = url;
@@ -49,8 +49,8 @@ function nextPair(before) {
 }
 
 function tell({ rewards, agrees }) {
-  const [left, right] = rewards;
-  const model = left === right ? "finds both equal" : `prefers the ${left > right ? "left" : "right"} one by ${signed(Math.abs(left - right))}`;
+  const [first, second] = rewards;
+  const model = first === second ? "finds both equal" : `prefers the ${first > second ? "first" : "second"} by ${signed(Math.abs(first - second))}`;
   const agreement = agrees === null || agrees === undefined ? "" : agrees ? ", as you do" : ", unlike you";
   return `Kept. The model ${model}${agreement}.`;
 }

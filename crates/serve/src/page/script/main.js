@@ -16,21 +16,25 @@ async function alone(work, button) {
   } finally {
     busy = false;
     button.disabled = false;
-    by("submit").disabled = isArena() && !arena.available;
+    allowSubmit();
     if (document.activeElement === document.body && button.checkVisibility()) button.focus();
     document.body.removeAttribute("aria-busy");
   }
 }
 
-function setMode(isArena) {
-  by("mode-score").setAttribute("aria-pressed", String(!isArena));
-  by("mode-arena").setAttribute("aria-pressed", String(isArena));
-  by("results").hidden = isArena;
-  by("arena").hidden = !isArena;
-  by("checks").parentElement.hidden = isArena;
-  by("submit").textContent = isArena ? "Begin" : "Score";
-  by("submit").disabled = isArena && !arena.available;
-  if (isArena && !arena.shown) {
+function allowSubmit() {
+  by("submit").disabled = busy || (isArena() && !arena.available);
+}
+
+function setMode(toArena) {
+  by("mode-score").setAttribute("aria-pressed", String(!toArena));
+  by("mode-arena").setAttribute("aria-pressed", String(toArena));
+  by("results").hidden = toArena;
+  by("arena").hidden = !toArena;
+  by("checks").parentElement.hidden = toArena;
+  by("submit").textContent = toArena ? "Begin" : "Score";
+  allowSubmit();
+  if (toArena && !arena.shown) {
     by("arena-state").textContent = arena.available
       ? "Write a question and answers, then begin: two of them are shown side by side, in any order."
       : "This server keeps no choices; start it with --feedback FILE.";
@@ -67,6 +71,8 @@ function showCard({ name, identity, card, feedback }) {
 }
 
 async function loadCard() {
+  // A link carries no key.
+  by("reference").hidden = sessionStorage.getItem(KEY_PLACE) !== null;
   showCard(await request("/v1/card"));
 }
 

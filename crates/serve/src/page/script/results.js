@@ -18,7 +18,8 @@ function verdict(rewards) {
   const best = bestOf(rewards);
   if (best.length > 1) return `Answers ${listed(best.map(letter))} have the same reward.`;
   const margin = lead(rewards);
-  return `Answer ${letter(best[0])} wins, ${signed(margin)} ahead (better than the next with probability ${percent(chance(margin))}).`;
+  const next = bestOf(rewards.map((reward, index) => (index === best[0] ? -Infinity : reward)));
+  return `Answer ${letter(best[0])} wins, ${signed(margin)} ahead of ${listed(next.map(letter))} (better with probability ${percent(chance(margin))}).`;
 }
 
 function showBars(answers, reply, blind) {
@@ -59,11 +60,12 @@ function showBars(answers, reply, blind) {
 function blindFinding(rewards, blind) {
   const names = (values) => listed(bestOf(values).map(letter));
   const [seen, unseen] = [names(rewards), names(blind)];
-  if (seen !== unseen) return `Without the pictures ${unseen} would win instead of ${seen}: the pictures decide.`;
-  const change = lead(blind) / (lead(rewards) || 1);
-  const all = blind.every((reward, index) => reward === rewards[index]);
-  if (all) return "Without the pictures every reward is the same: the pictures do nothing here.";
-  return `Without the pictures ${seen} would still win, with ${percent(change)} of its lead.`;
+  if (blind.every((reward, index) => reward === rewards[index])) return "Without the pictures every reward is the same: they do nothing here.";
+  const [before, after] = [ranksOf(rewards), ranksOf(blind)];
+  const moved = before.flatMap((rank, index) => (rank === after[index] ? [] : [letter(index)]));
+  const places = moved.length > 0 ? `another place for ${listed(moved)}` : "the same place for all";
+  if (seen !== unseen) return `Without the pictures ${unseen} would win instead of ${seen}: they decide (${places}).`;
+  return `Without the pictures ${seen} would still win, by ${signed(lead(blind))} instead of ${signed(lead(rewards))} (${places}).`;
 }
 
 function orderFinding(rewards, reversed) {
