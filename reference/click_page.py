@@ -3,7 +3,7 @@
     python click_page.py BASEREWARD MODEL PICTURE --shots FOLDER
 
 Starts the server itself (with a key and a feedback file), speaks the DevTools protocol, and writes screenshots at 1280 and 390
-pixels, light and dark. Needs `websockets` and a Chromium; measures nothing, and knows no other page.
+pixels, light and dark. Needs the extra `page` of `pyproject.toml` and a Chromium; measures nothing.
 """
 
 import argparse
