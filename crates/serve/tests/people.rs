@@ -57,6 +57,7 @@ async fn the_card_tells_the_model_and_whether_choices_are_kept() {
     assert_eq!((&reply["name"], &reply["feedback"]), (&json!("tiny"), &json!(false)));
     assert_eq!(reply["card"]["training"]["pairwise_accuracy"], 0.75);
     assert_eq!(reply["identity"]["head"], "h");
+    assert_eq!(reply["max_body_bytes"], 32 << 20);
     let folder = tempfile::tempdir().unwrap();
     let app = keeping(&folder.path().join("choices.jsonl"));
     assert_eq!(get(&app, "/v1/card").await.json()["feedback"], true);

@@ -26,6 +26,8 @@ pub struct CardReply {
     pub card: Option<Card>,
     /// Whether `/v1/feedback` keeps choices.
     pub feedback: bool,
+    /// Bytes that the body of a request may have.
+    pub max_body_bytes: usize,
 }
 
 /// What the model is
@@ -41,5 +43,6 @@ async fn card(State(server): State<Server>) -> Json<CardReply> {
         identity: server.identity().clone(),
         card: server.card().cloned(),
         feedback: server.feedback().is_some(),
+        max_body_bytes: server.limits().max_body_bytes,
     })
 }

@@ -49,7 +49,7 @@ function code(text) {
   return element("code", text);
 }
 
-function showCard({ name, identity, card, feedback }) {
+function showCard({ name, identity, card, feedback, max_body_bytes }) {
   document.title = `${name} – basereward`;
   by("model-name").textContent = name;
   const pairs = [["Name", name]];
@@ -66,6 +66,7 @@ function showCard({ name, identity, card, feedback }) {
   }
   pairs.push(["Model hash", code(identity.model)], ["Template hash", code(identity.template)], ["Head hash", code(identity.head)]);
   facts(by("card"), pairs);
+  limits.bodyBytes = max_body_bytes;
   arena.available = feedback;
   setMode(isArena());
 }

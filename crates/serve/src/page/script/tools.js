@@ -2,6 +2,7 @@
 // Texts become text nodes only, so that no answer can become markup.
 
 const KEY_PLACE = "basereward-key";
+const limits = { bodyBytes: Infinity };
 
 function by(id) {
   return document.getElementById(id);
@@ -32,9 +33,14 @@ async function request(path, body) {
   if (key) headers["x-api-key"] = key;
   if (body) headers["content-type"] = "application/json";
   const method = body ? "POST" : "GET";
+  const sent = body && new Blob([JSON.stringify(body)]);
+  // A server that turns a body away while it arrives looks like one that cannot be reached.
+  if (sent?.size > limits.bodyBytes) {
+    throw new Failure(`${count(sent.size)} bytes, but this server takes ${count(limits.bodyBytes)}; remove pictures or make them smaller`);
+  }
   let reply;
   try {
-    reply = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    reply = await fetch(path, { method, headers, body: sent });
   } catch {
     throw new Failure("the server cannot be reached; see whether it runs");
   }
@@ -70,9 +76,10 @@ function count(number) {
 
 function percent(fraction) {
   const text = (100 * fraction).toFixed(1);
-  if (fraction < 1 && text === "100.0") return "over 99.9 %";
-  if (fraction > 0 && text === "0.0") return "under 0.1 %";
-  return `${text} %`;
+  // Number and sign stay on one line.
+  if (fraction < 1 && text === "100.0") return "over 99.9\u00a0%";
+  if (fraction > 0 && text === "0.0") return "under 0.1\u00a0%";
+  return `${text}\u00a0%`;
 }
 
 // Probability that the first is better, by Bradley and Terry, exact on both tails.
