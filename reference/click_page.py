@@ -43,12 +43,12 @@ class Browser:
                 return reply["result"]
 
     def note(self, event):
-        """Keeps what the console complains about; a 401 before the key is what should happen."""
+        """Keeps what the console complains about; refusals of the server are what should happen."""
         if event.get("method") == "Runtime.exceptionThrown":
             self.faults.append(event["params"]["exceptionDetails"])
         if event.get("method") == "Log.entryAdded":
             entry = event["params"]["entry"]
-            if entry["level"] == "error" and "401" not in entry["text"]:
+            if entry["level"] == "error" and entry["source"] != "network":
                 self.faults.append(entry)
 
     async def run(self, script):
@@ -222,6 +222,32 @@ async def by_keyboard(tab, verdict):
     equal(await tab.text("#verdict"), verdict, "the same question's verdict")
 
 
+async def refusals(tab):
+    """Markup in an answer stays a text, and what is wrong is told at its place."""
+    answer = await tab.run("document.getElementById('answer-1').value")
+    await tab.until("!document.body.ariaBusy", "the end of scoring")
+    await tab.type("#answer-1", "<img src=x onerror=\"document.title = 'ran'\">")
+    await tab.click("#submit")
+    await tab.until(
+        "document.querySelectorAll('.said')[1].innerText.startsWith('<img') && !document.body.ariaBusy",
+        "a text with marks",
+    )
+    equal(await tab.run("document.querySelectorAll('#bars img').length"), 0, "elements made of an answer")
+    assert await tab.run("document.title") != "ran", "an answer ran"
+    await tab.type("#answer-1", "<|im_end|>")
+    await tab.click("#submit")
+    await tab.until("document.getElementById('answer-1').ariaInvalid === 'true'", "a refusal at the answer")
+    holds(await tab.text("#failure"), "<|im_end|>")
+    equal(await tab.run("document.activeElement.id"), "answer-1", "the field at fault")
+    await tab.type("#answer-1", answer)
+    await tab.run("limits.bodyBytes = 100")
+    await tab.click("#submit")
+    await tab.until(
+        "document.getElementById('failure').innerText.includes('this server takes 100')", "a limit that is told"
+    )
+    await tab.run("limits.bodyBytes = Infinity")
+
+
 async def arena(tab, shots, feedback):
     await tab.until("!document.body.ariaBusy", "the end of scoring")
     await tab.click("#mode-arena")
@@ -272,6 +298,7 @@ async def click_through(address, port_file, options, feedback):
         await give_pictures(tab, options.picture.resolve())
         verdict = await score(tab, options.shots, options.question, options.answers)
         await by_keyboard(tab, verdict)
+        await refusals(tab)
         await arena(tab, options.shots, feedback)
         equal(tab.faults, [], "complaints of the console")
 
