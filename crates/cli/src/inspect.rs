@@ -3,7 +3,7 @@
 //! Nothing is computed with the model; `doctor` does that.
 
 pub(crate) mod digest;
-mod report;
+pub(crate) mod report;
 mod text;
 
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! `basereward serve`: a model behind HTTP. Arguments, keys and the sentence that says where it listens; the server itself is the crate
 //! `serve`.
 
+mod card;
+
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -29,7 +31,7 @@ Examples:
     -d '{\"prompt\": \"What is on the table?\", \"responses\": [\"A cat.\", \"Two cups.\"]}'
   basereward serve MODEL --host 0.0.0.0 --api-key-file keys.txt --tls-cert chain.pem --tls-key key.pem
 
-The reference of all routes is at /docs, for programs at /openapi.json.";
+The page to try the model is at /, the reference of all routes at /docs, for programs at /openapi.json.";
 
 /// Serve rewards over HTTP
 #[derive(Debug, clap::Args)]
@@ -62,6 +64,9 @@ pub(crate) struct Args {
     /// Replay the probe scores that were stored with the model, and refuse to start when they differ
     #[arg(long)]
     selfcheck: bool,
+    /// Keep choices of the page's arena in this preference file, their pictures beside it
+    #[arg(long, value_name = "FILE")]
+    feedback: Option<PathBuf>,
     #[command(flatten)]
     pictures: PictureArgs,
     #[command(flatten)]
@@ -138,7 +143,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Loaded { model, processor, .. } = loaded;
     let name = args.name.clone().unwrap_or_else(|| folder_name(&args.model));
     let served = Served { name, model, processor, identity };
-    let config = Config { api_keys, access: access(args), limits: limits(args) };
+    let config = Config {
+        api_keys,
+        access: access(args),
+        limits: limits(args),
+        card: Some(card::read(&args.model)?),
+        feedback: args.feedback.clone(),
+    };
     let server = Server::start(served, config)?;
     let listen = Listen {
         address: SocketAddr::new(args.host, args.port),

@@ -15,6 +15,9 @@ use crate::markup::Markup;
 /// Keeps a browser from loading anything, whatever a text of the data may say.
 const CONTENT_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
+/// How all pages look.
+pub const STYLE: &str = include_str!("style.css");
+
 /// What a page has beyond the common style: rules and a script, both the program's own.
 #[derive(Debug, Clone, Copy)]
 pub struct Behavior {
@@ -55,7 +58,7 @@ fn framed(title: &str, behavior: Option<Behavior>, body: impl FnOnce(&mut Markup
             page.void("meta", &[("name", &"viewport"), ("content", &viewport)]);
             page.void("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
             page.leaf("title", &[], title);
-            page.style(include_str!("style.css"));
+            page.style(STYLE);
             if let Some(behavior) = behavior {
                 page.style(behavior.style);
             }

@@ -13,8 +13,8 @@ use crate::server::Server;
 
 /// Header that a key may stand in instead of `Authorization: Bearer`.
 const KEY_HEADER: &str = "x-api-key";
-/// What a load balancer asks without a key, and what tells nothing of the model.
-const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
+/// What a load balancer asks without a key, and the page that asks people for theirs; these tell nothing of the model.
+const OPEN_PATHS: [&str; 3] = ["/", "/health", "/ready"];
 
 /// Keys by their hashes, so that all have one length.
 #[derive(Clone, Default)]

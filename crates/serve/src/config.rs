@@ -10,6 +10,8 @@ use prompt::Processor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::card::Card;
+
 /// The model to serve.
 pub struct Served {
     /// Name under which requests may ask for it.
@@ -44,6 +46,10 @@ pub struct Config {
     pub access: Access,
     /// How much of everything.
     pub limits: Limits,
+    /// What people are told of the model.
+    pub card: Option<Card>,
+    /// Preference file that choices of people are appended to; none are kept without it.
+    pub feedback: Option<PathBuf>,
 }
 
 /// Where pictures may come from, besides the request itself.

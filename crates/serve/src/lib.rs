@@ -9,13 +9,16 @@
 pub mod admission;
 pub mod auth;
 mod batcher;
+pub mod card;
 pub mod config;
 pub mod error;
+mod feedback;
 mod fetch;
 pub mod lifecycle;
 pub mod listen;
 pub mod metrics;
 mod model_thread;
+mod page;
 mod pictures;
 mod prepare;
 mod reference;
@@ -25,6 +28,7 @@ pub mod routes;
 pub mod server;
 
 pub use admission::Admitted;
+pub use card::{Card, Training};
 pub use config::{Access, Config, Identity, Limits, Served};
 pub use error::ApiError;
 pub use request::Question;

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of routes. Everything that is shared between requests is here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant as StdInstant;
@@ -16,8 +17,10 @@ use utoipa::ToSchema;
 use crate::admission::{Gate, Place};
 use crate::auth::Keys;
 use crate::batcher::{Batcher, Job};
+use crate::card::Card;
 use crate::config::{Config, Identity, Limits, Served};
 use crate::error::ApiError;
+use crate::feedback::FeedbackFile;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::model_thread::{self, Computed};
@@ -47,6 +50,8 @@ struct Inner {
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
     request_ids: RequestIds,
+    card: Option<Card>,
+    feedback: Option<Arc<FeedbackFile>>,
 }
 
 /// Why a server cannot start.
@@ -55,6 +60,14 @@ pub enum StartError {
     /// A folder of pictures is not there.
     #[error("a folder of --allow-path cannot be used: {source}; give folders that exist")]
     Root {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The preference file cannot be written.
+    #[error("`{}` of --feedback cannot be appended to: {source}; give a file in a folder that can be written", path.display())]
+    Feedback {
+        /// The file.
+        path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },
@@ -112,9 +125,10 @@ impl Server {
     /// A folder that is not there, or a system without threads.
     pub fn start(served: Served, config: Config) -> Result<Self, StartError> {
         let Served { name, model, processor, identity } = served;
-        let Config { api_keys, access, limits } = config;
+        let Config { api_keys, access, limits, card, feedback } = config;
         let rules =
             PictureRules::new(&access, &limits).map_err(|source| StartError::Root { source })?;
+        let feedback = feedback.map(open_feedback).transpose()?;
         let (lifecycle, metrics) = (Arc::new(Lifecycle::default()), Arc::new(Metrics::default()));
         let gate = Gate::new(&limits);
         let (queue, jobs) = sync_channel(limits.max_requests.max(1));
@@ -138,6 +152,8 @@ impl Server {
             lifecycle,
             metrics,
             request_ids: RequestIds::new(),
+            card,
+            feedback,
             limits,
         })))
     }
@@ -170,6 +186,16 @@ impl Server {
     /// The chat template, tokenizer and image processor of the model.
     pub fn processor(&self) -> &Processor {
         &self.0.processor
+    }
+
+    /// What people are told of the model.
+    pub fn card(&self) -> Option<&Card> {
+        self.0.card.as_ref()
+    }
+
+    /// Where choices of people are kept.
+    pub(crate) fn feedback(&self) -> Option<Arc<FeedbackFile>> {
+        self.0.feedback.clone()
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -281,6 +307,13 @@ impl Server {
         })?;
         // No answer at all means that the thread of the model has ended.
         Ok(answer.await.map_err(|_| ApiError::internal())??)
+    }
+}
+
+fn open_feedback(path: PathBuf) -> Result<Arc<FeedbackFile>, StartError> {
+    match FeedbackFile::open(&path) {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(source) => Err(StartError::Feedback { path, source }),
     }
 }
 

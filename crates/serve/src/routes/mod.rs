@@ -3,7 +3,9 @@
 //! A family of routes is a file here that offers `routes()`; it gets its rewards from [`Server::score`] and from nowhere else.
 
 pub mod best_of_n;
+pub mod card;
 pub mod compare;
+pub mod feedback;
 pub mod operation;
 pub mod reward;
 
@@ -18,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth;
 use crate::error::{ApiError, ErrorCode};
+use crate::page;
 use crate::reference;
 use crate::request_id;
 use crate::server::Server;
@@ -36,6 +39,8 @@ fn routes() -> OpenApiRouter<Server> {
         .merge(reward::routes())
         .merge(compare::routes())
         .merge(best_of_n::routes())
+        .merge(feedback::routes())
+        .merge(card::routes())
         .merge(operation::routes())
 }
 
@@ -47,6 +52,7 @@ pub fn app(server: Server) -> Router {
     let json_route = get(move || async move { ([("content-type", "application/json")], json) });
     let page_route = get(move || async move { Html(page) });
     router
+        .route("/", page::route())
         .route("/openapi.json", json_route)
         .route("/docs", page_route)
         .fallback(not_found)
