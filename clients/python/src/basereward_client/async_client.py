@@ -61,7 +61,8 @@ class AsyncClient:
         self, messages: Messages, responses: Sequence[Response], *, images: Iterable[Any] = ()
     ) -> list[Union[float, Failed]]:
         """A reward, or `Failed` with its error, for each response: one at fault does not take the others with it."""
-        return await self.score([Sample(messages, response, images) for response in responses])
+        pictures = list(images)
+        return await self.score([Sample(messages, response, pictures) for response in responses])
 
     async def score(self, samples: Iterable[Sample]) -> list[Union[float, Failed]]:
         """A reward, or `Failed` with its error, for each sample, in order. Samples of one question are sent together."""

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Optional, TypeVar, Union
 
 from .connections import Connections
@@ -42,6 +43,17 @@ class Client:
         concurrency: int = 16,
         tls: Optional[ssl.SSLContext] = None,
     ) -> None:
+        self._remake = partial(
+            Client,
+            urls,
+            api_key,
+            timeout=timeout,
+            retries=retries,
+            max_responses=max_responses,
+            server_paths=server_paths,
+            concurrency=concurrency,
+            tls=tls,
+        )
         self._exchange = Exchange(urls, api_key, timeout, retries, max_responses)
         self._server_paths = server_paths
         self._concurrency = concurrency
@@ -71,7 +83,8 @@ class Client:
         self, messages: Messages, responses: Sequence[Response], *, images: Iterable[Any] = ()
     ) -> list[Union[float, Failed]]:
         """A reward, or `Failed` with its error, for each response: one at fault does not take the others with it."""
-        return self.score([Sample(messages, response, images) for response in responses])
+        pictures = list(images)
+        return self.score([Sample(messages, response, pictures) for response in responses])
 
     def score(self, samples: Iterable[Sample]) -> list[Union[float, Failed]]:
         """A reward, or `Failed` with its error, for each sample, in order. Samples of one question are sent together."""
@@ -84,6 +97,10 @@ class Client:
     def close(self) -> None:
         """Closes the connections."""
         self._connections.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process, the same client begins anew: connections and counts stay here.
+        return self._remake, ()
 
     def __enter__(self) -> Client:
         return self

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .counters import Counters
-from .errors import BaserewardError, DifferentModel, InvalidRequest, Refused
+from .errors import BaserewardError, DifferentModel, InvalidRequest, Refused, UnusableRequest
 from .question import Question, Response, response_fields, to_json
 from .replies import Best, Comparison, Failed, Rewards, best_of, comparison_of, parse, rewards_of
 from .retry import Retry, moves_on
@@ -180,4 +180,4 @@ def _response_at_fault(error: BaserewardError, count: int) -> Optional[int]:
 
 def _may_be_one_response(error: BaserewardError) -> bool:
     """Whether a refusal says neither what is at fault nor that it is the same for all responses."""
-    return isinstance(error, Refused) and error.status == 400 and error.param is None
+    return isinstance(error, UnusableRequest) or (isinstance(error, Refused) and error.status == 400 and error.param is None)
