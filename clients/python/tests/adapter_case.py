@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import pathlib
-import sys
 import unittest
 from collections.abc import Iterable
 from typing import Any, Union
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "src"), str(pathlib.Path(__file__).resolve().parent)]
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import support

@@ -22,7 +22,9 @@ def binary() -> str:
     named = os.environ.get(BINARY_VARIABLE)
     path = pathlib.Path(named) if named else ROOT / "target" / "debug" / "basereward"
     if not path.is_file():
-        raise FileNotFoundError(f"`{path}` is not there; build it with `cargo build -p cli`, or name it in `{BINARY_VARIABLE}`")
+        raise FileNotFoundError(
+            f"`{path}` is not there; build it with `cargo build -p cli`, or name it in `{BINARY_VARIABLE}`"
+        )
     return str(path)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import unittest
 from typing import Any
 
-import adapter_case
 from adapter_case import BLUE, RED, EmptyingClient, ServedCase
 from basereward_client import TooManyFailed
 
@@ -30,20 +30,20 @@ class Swift(ServedCase):
 
     def compute(self, name: str, client: Any = None) -> Any:
         import torch
-        from basereward_client.adapters import for_ms_swift
         from swift.rewards import orms
         from swift.rl_core.grpo_algorithm import compute_rewards_per_func
 
+        importlib.import_module("basereward_client.adapters.for_ms_swift")
         reward = orms[name](args=None)
         if client is not None:
             getattr(reward, "_blocking", reward).client = client
-        self.adapter = for_ms_swift
         return compute_rewards_per_func(self.samples(), [reward], [None], torch.device("cpu"))
 
     def test_the_plugin_is_found_by_its_file(self) -> None:
-        from basereward_client.adapters import for_ms_swift
         from swift.rewards import orms
         from swift.utils import import_external_file
+
+        from basereward_client.adapters import for_ms_swift
 
         orms.pop("basereward")
         import_external_file(for_ms_swift.__file__)
@@ -53,14 +53,12 @@ class Swift(ServedCase):
         expected = [
             self.reward("<image>What color?", f"answer {index}", [RED if index < 4 else BLUE]) for index in range(8)
         ]
-        import basereward_client.adapters.for_ms_swift
         import torch
 
         for name in ("basereward", "async_basereward"):
             self.assertTrue(torch.equal(self.compute(name).flatten(), torch.tensor(expected)))
 
     def test_a_failed_reward_has_no_advantage_and_does_not_move_its_group(self) -> None:
-        import basereward_client.adapters.for_ms_swift
         import torch
         from swift.rl_core.advantage import compute_advantages
 
@@ -73,8 +71,6 @@ class Swift(ServedCase):
         torch.testing.assert_close(advantages[[0, 2, 3]], there - there.mean())
 
     def test_a_step_without_rewards_ends(self) -> None:
-        import basereward_client.adapters.for_ms_swift
-
         client = EmptyingClient(self.server.url)
         client.emptied = tuple(range(8))
         with self.assertRaises(TooManyFailed):

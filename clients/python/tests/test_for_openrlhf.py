@@ -8,11 +8,12 @@ import importlib.util
 import json
 import math
 import os
+import sys
 import types
 import unittest
 from typing import Any
+from unittest import mock
 
-import adapter_case
 from adapter_case import RED, ServedCase
 from basereward_client import UnusableRequest, errors
 from basereward_client.adapters import for_openrlhf
@@ -68,7 +69,9 @@ class Executor(ServedCase):
 
             async def generate(self, prompt_token_ids: list[int], *_: Any, **__: Any) -> Any:
                 ids = tokenizer.encode("It is red.") + [tokenizer.eos_token_id]
-                return types.SimpleNamespace(outputs=[types.SimpleNamespace(token_ids=ids, finish_reason="stop", logprobs=None)])
+                return types.SimpleNamespace(
+                    outputs=[types.SimpleNamespace(token_ids=ids, finish_reason="stop", logprobs=None)]
+                )
 
         prompt = "<|im_start|>user\nWhat color?<|im_end|>\n<|im_start|>assistant\n"
         executor = SingleTurnAgentExecutor([for_openrlhf.__file__])
@@ -84,9 +87,29 @@ class Executor(ServedCase):
         output = self.execute("red")
         self.assertIsNone(output["reward"])
 
-    def test_the_filter_of_openrlhf_drops_a_group_with_a_failure(self) -> None:
-        # Its condition: the mean lies inside of the range.
-        self.assertFalse(0.0 < (1.0 + math.nan) / 2 < 1.0)
+    def test_the_filter_of_openrlhf_drops_a_group_with_a_failure_and_keeps_the_others(self) -> None:
+        # Filtering needs no vLLM, only its names.
+        stubs = {
+            name: mock.MagicMock() for name in ("vllm", "openrlhf.trainer.ray", "openrlhf.trainer.ray.vllm_engine")
+        }
+        with mock.patch.dict(sys.modules, stubs):
+            from openrlhf.trainer.ppo_utils import samples_generator
+        os.environ["BASEREWARD_FAILED"] = "filter"
+        self.addCleanup(os.environ.pop, "BASEREWARD_FAILED")
+        good, bad = self.execute(LABEL), self.execute("red")
+        groups = [[good, good], [good, bad]]
+        generator = object.__new__(samples_generator.SamplesGenerator)
+        generator.args = types.SimpleNamespace(
+            algo=types.SimpleNamespace(dynamic_filtering_range=(-1000000.0, 1000000.0))
+        )
+        generator._dispatch_prompts_to_vllm = lambda prompts, *_, **__: list(range(len(prompts)))
+        prompts = iter([(None, ["p", "q"], ["", ""], [None, None])])
+        ray = mock.MagicMock(wait=lambda refs, **_: (refs[:1], refs[1:]), get=lambda ref: groups[ref])
+        with mock.patch.object(samples_generator, "ray", ray):
+            kept, consumed, _ = generator._generate_vllm(prompts, 2, True, max_len=512)
+        self.assertEqual((len(kept), consumed), (2, 2))
+        for experience in kept:
+            self.assertAlmostEqual(experience.rewards.item(), good["reward"][0], places=6)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import tempfile
 import unittest
 from typing import Any, Optional
 
-import adapter_case
 from adapter_case import BLUE, RED, EmptyingClient, ServedCase
 from basereward_client import Client, TooManyFailed
 from basereward_client.adapters.for_trl import BaserewardReward
@@ -36,8 +35,18 @@ class WithoutTrl(ServedCase):
         function = BaserewardReward(Client(self.server.url))
         question = [{"role": "user", "content": "What color?"}]
         rewards = function(
-            prompts=["What color?", question, question, [{"role": "user", "content": [{"type": "image", "image": RED}]}]],
-            completions=["Red.", [{"role": "assistant", "content": "Red."}], [{"role": "assistant", "content": "Red."}], "Red."],
+            prompts=[
+                "What color?",
+                question,
+                question,
+                [{"role": "user", "content": [{"type": "image", "image": RED}]}],
+            ],
+            completions=[
+                "Red.",
+                [{"role": "assistant", "content": "Red."}],
+                [{"role": "assistant", "content": "Red."}],
+                "Red.",
+            ],
             images=[[RED], [RED], None, [BLUE]],
         )
         self.assertEqual(rewards[0], self.reward("What color?", "Red.", [RED]))
@@ -83,7 +92,11 @@ class Trainer(ServedCase):
             seed=1,
         )
         trainer = GRPOTrainer(
-            model=model, reward_funcs=function, args=config, train_dataset=Dataset.from_list(rows), processing_class=processor
+            model=model,
+            reward_funcs=function,
+            args=config,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=processor,
         )
         trainer.train()
         return trainer
@@ -109,9 +122,11 @@ class Trainer(ServedCase):
 
     def check_rewards_are_the_servers(self, function: Recorded) -> None:
         self.assertGreaterEqual(len(function.calls), 2)
-        for prompts, completions, columns, rewards in function.calls:
+        for prompts, completions, _, rewards in function.calls:
             for index, reward in enumerate(rewards):
-                completion = completions[index] if isinstance(completions[index], str) else completions[index][0]["content"]
+                completion = (
+                    completions[index] if isinstance(completions[index], str) else completions[index][0]["content"]
+                )
                 text = completion if isinstance(completion, str) else completion[0]["text"]
                 if reward is not None:
                     self.assertEqual(reward, self.reward(prompts[index], text))
@@ -162,7 +177,8 @@ class Trainer(ServedCase):
         model = Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig.from_pretrained(folder))
         function = Recorded(Client(self.server.url))
         rows = [
-            {"prompt": [{"role": "user", "content": "What color?"}], "image": {"bytes": data, "path": None}} for data in (RED, BLUE)
+            {"prompt": [{"role": "user", "content": "What color?"}], "image": {"bytes": data, "path": None}}
+            for data in (RED, BLUE)
         ]
         from datasets import Dataset, Image
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
-import os
 import unittest
 from typing import Any
 
-import adapter_case
 from adapter_case import RED, ServedCase
 from basereward_client import errors
 
@@ -29,7 +27,9 @@ class Verl(ServedCase):
         from omegaconf import OmegaConf
 
         manager = {"source": "importlib", "name": "BaserewardRewardManager", "module": {"path": PATH}}
-        return OmegaConf.create({"algorithm": {"adv_estimator": estimator}, "reward": {"reward_manager": manager, **reward}})
+        return OmegaConf.create(
+            {"algorithm": {"adv_estimator": estimator}, "reward": {"reward_manager": manager, **reward}}
+        )
 
     def data(self, response: str, **columns: Any) -> Any:
         import numpy
@@ -43,7 +43,9 @@ class Verl(ServedCase):
         tensors = {
             "prompts": prompt,
             "responses": torch.cat([ids, padding], dim=1),
-            "attention_mask": torch.cat([torch.ones_like(prompt), torch.ones_like(ids), torch.zeros_like(padding)], dim=1),
+            "attention_mask": torch.cat(
+                [torch.ones_like(prompt), torch.ones_like(ids), torch.zeros_like(padding)], dim=1
+            ),
         }
         objects = {}
         for name, value in {"raw_prompt": QUESTION, **columns}.items():
@@ -98,24 +100,28 @@ class Verl(ServedCase):
     def test_without_failures_the_estimator_is_verls_own(self) -> None:
         import numpy
         import torch
-        from basereward_client.adapters.for_verl import ESTIMATOR
         from verl.trainer.ppo import core_algos
+
+        from basereward_client.adapters.for_verl import ESTIMATOR
 
         torch.manual_seed(0)
         mask = (torch.rand(8, 5) > 0.3).float()
         rewards = torch.zeros(8, 5)
         rewards[:, -1] = torch.randn(8)
         groups = numpy.array(list("aabbbabb"), dtype=object)
-        ours, _ = core_algos.get_adv_estimator_fn(ESTIMATOR)(token_level_rewards=rewards, response_mask=mask, index=groups)
+        ours, _ = core_algos.get_adv_estimator_fn(ESTIMATOR)(
+            token_level_rewards=rewards, response_mask=mask, index=groups
+        )
         theirs, _ = core_algos.compute_grpo_outcome_advantage(rewards.clone(), mask, groups)
         torch.testing.assert_close(ours, theirs)
 
     def test_a_failed_reward_has_no_advantage_and_changes_no_other(self) -> None:
         import numpy
         import torch
-        from basereward_client.adapters.for_verl import grpo_without_failed
         from verl.trainer.config import AlgoConfig
         from verl.trainer.ppo import core_algos
+
+        from basereward_client.adapters.for_verl import grpo_without_failed
 
         there = torch.tensor([1.0, 3.0, 5.0, 2.0, 8.0, 7.0]).unsqueeze(1)
         groups = numpy.array(["a", "a", "a", "b", "b", "c"], dtype=object)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pathlib
 import pickle
 import re
-import sys
 import tempfile
 import unittest
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, Union
-
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "src"), str(pathlib.Path(__file__).resolve().parent)]
 
 import support
 from basereward_client import Client, Failed, NoReply, Refused, Sample, UnexpectedReply, UnusableRequest, errors
@@ -145,7 +142,9 @@ class Exchanges(unittest.TestCase):
     def test_what_is_no_reward_is_never_taken_for_one(self) -> None:
         for rewards in ([], [0.1, 0.2], [None], ["0.5"], [True], [float("1e999")]):
             body = f'{{"rewards":{rewards}'.replace("None", "null").replace("True", "true").replace("'", '"')
-            body = body.replace("inf", "1e999") + ',"ranks":[],"usage":{},"identity":{},"timings":{},"model":"m","id":"1"}'
+            body = (
+                body.replace("inf", "1e999") + ',"ranks":[],"usage":{},"identity":{},"timings":{},"model":"m","id":"1"}'
+            )
             with self.assertRaises(UnexpectedReply, msg=body):
                 drive(self.exchange.reward(self.question, ["a"]), lambda _, body=body: Reply(200, {}, body.encode()))
         for body in (b"", b"<html>", b"[]", b"{}"):
@@ -226,7 +225,13 @@ class Questions(unittest.TestCase):
             path = pathlib.Path(folder, "a")
             path.write_bytes(b"\xff\xd8\xffx")
             url = "data:image/jpeg;base64,/9j/eA=="
-            for written in (path, str(path), {"bytes": None, "path": str(path)}, {"bytes": b"\xff\xd8\xffx"}, {"image": path}):
+            for written in (
+                path,
+                str(path),
+                {"bytes": None, "path": str(path)},
+                {"bytes": b"\xff\xd8\xffx"},
+                {"image": path},
+            ):
                 self.assertEqual(picture_url(written), url)
             self.assertEqual(picture_url(path.as_uri()), url)
             self.assertEqual(picture_url(str(path), server_paths=True), str(path))

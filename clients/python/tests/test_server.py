@@ -7,12 +7,9 @@ import pathlib
 import signal
 import socket
 import struct
-import sys
 import threading
 import unittest
 from collections.abc import Iterable
-
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "src"), str(pathlib.Path(__file__).resolve().parent)]
 
 import support
 from basereward_client import AsyncClient, Client, Failed, NoReply, Sample, UnusableRequest, connections_async, errors
@@ -109,7 +106,9 @@ class OneServer(unittest.TestCase):
                 self.assertEqual(alone, [result])
         self.assertEqual(self.client.counters.failed, {"empty_response": 1, "unusable_request": 1, "not_an_image": 1})
         self.assertEqual(self.client.counters.rewards, 21)
-        self.assertEqual(asyncio.run(self._score_async(samples)), [r if isinstance(r, float) else r.code for r in results])
+        self.assertEqual(
+            asyncio.run(self._score_async(samples)), [r if isinstance(r, float) else r.code for r in results]
+        )
 
     async def _score_async(self, samples: list[Sample]) -> list[object]:
         async with AsyncClient(self.server.url, support.KEY) as client:

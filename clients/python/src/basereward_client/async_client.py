@@ -49,7 +49,9 @@ class AsyncClient:
         """Rewards of the responses to a question. Raises `BaserewardError`."""
         return await self._run(self._exchange.reward(await self._question(messages, images), responses))
 
-    async def compare(self, messages: Messages, responses: Sequence[Response], *, images: Iterable[Any] = ()) -> Comparison:
+    async def compare(
+        self, messages: Messages, responses: Sequence[Response], *, images: Iterable[Any] = ()
+    ) -> Comparison:
         """Which of two responses is better. Raises `BaserewardError`."""
         return await self._run(self._exchange.compare(await self._question(messages, images), responses))
 
@@ -108,4 +110,5 @@ class AsyncClient:
                 else:
                     step = steps.send(reply)
         except StopIteration as stop:
-            return stop.value
+            result: T = stop.value
+            return result

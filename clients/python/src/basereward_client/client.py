@@ -133,4 +133,5 @@ class Client:
                 else:
                     step = steps.send(reply)
         except StopIteration as stop:
-            return stop.value
+            result: T = stop.value
+            return result

@@ -180,4 +180,6 @@ def _response_at_fault(error: BaserewardError, count: int) -> Optional[int]:
 
 def _may_be_one_response(error: BaserewardError) -> bool:
     """Whether a refusal says neither what is at fault nor that it is the same for all responses."""
-    return isinstance(error, UnusableRequest) or (isinstance(error, Refused) and error.status == 400 and error.param is None)
+    return isinstance(error, UnusableRequest) or (
+        isinstance(error, Refused) and error.status == 400 and error.param is None
+    )

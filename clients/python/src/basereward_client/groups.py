@@ -26,7 +26,9 @@ class Groups:
         ]
         """Each question once, with its responses."""
 
-    def in_order(self, results: Sequence[Sequence[Union[float, Failed]]], counters: Counters) -> list[Union[float, Failed]]:
+    def in_order(
+        self, results: Sequence[Sequence[Union[float, Failed]]], counters: Counters
+    ) -> list[Union[float, Failed]]:
         """The results of `requests`, one for each sample. Counts the samples that were never sent."""
         counters.count(self._failed.values())
         ordered: dict[int, Union[float, Failed]] = dict(self._failed)

@@ -63,9 +63,7 @@ def has_own_pictures(messages: Messages) -> bool:
     """Whether a part of the messages holds a picture by itself."""
     if isinstance(messages, str):
         return False
-    contents = (message.get("content") for message in messages)
-    parts = (part for content in contents if _is_list(content) for part in content)
-    return any(_names_picture(part) for part in parts)
+    return any(_names_picture(part) for message in messages for part in _parts(message))
 
 
 def to_json(value: Any) -> bytes:
@@ -77,7 +75,9 @@ def to_json(value: Any) -> bytes:
 
 
 def _names_picture(part: Any) -> bool:
-    return isinstance(part, Mapping) and any(part.get(key) is not None for key in ("image", "image_url", "bytes", "path"))
+    return isinstance(part, Mapping) and any(
+        part.get(key) is not None for key in ("image", "image_url", "bytes", "path")
+    )
 
 
 def _message(message: Mapping[str, Any], server_paths: bool) -> dict[str, Any]:
@@ -106,6 +106,11 @@ def _part(part: Any, server_paths: bool) -> Any:
 def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Tables give every row the keys of all rows, empty where they do not belong."""
     return {key: value for key, value in mapping.items() if value is not None}
+
+
+def _parts(message: Mapping[str, Any]) -> Sequence[Any]:
+    content = message.get("content")
+    return content if content is not None and _is_list(content) else ()
 
 
 def _is_list(content: Any) -> bool:

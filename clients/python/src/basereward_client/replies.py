@@ -82,7 +82,9 @@ def parse(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any
     if isinstance(facts, dict) and isinstance(facts.get("code"), str):
         raise Refused.of(str(facts.get("message")), status, facts["code"], facts.get("param"), retry_after)
     # A proxy between us and the server does not speak its words.
-    raise Refused.of(f"a reply with the status {status} and no error of the server", status, f"http_{status}", None, retry_after)
+    raise Refused.of(
+        f"a reply with the status {status} and no error of the server", status, f"http_{status}", None, retry_after
+    )
 
 
 def rewards_of(body: Mapping[str, Any], count: int) -> Rewards:

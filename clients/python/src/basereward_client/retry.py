@@ -31,7 +31,7 @@ class Retry:
         if num_failed > self.retries or not is_passing(error):
             return None
         # Between half and all of the longest pause, so that those who failed together do not come back together.
-        backoff = min(FIRST_PAUSE_SECONDS * 2 ** (num_failed - 1), LONGEST_PAUSE_SECONDS)
+        backoff = min(FIRST_PAUSE_SECONDS * 2.0 ** (num_failed - 1), LONGEST_PAUSE_SECONDS)
         jittered = backoff * (0.5 + 0.5 * self.draw())
         asked = error.retry_after if isinstance(error, Refused) else None
         if asked is None:

@@ -24,7 +24,9 @@ def settings(given: Mapping[str, Any]) -> dict[str, Any]:
     urls = [url.strip() for url in urls.split(",")] if isinstance(urls, str) else list(urls)
     urls = [url for url in urls if url]
     if not urls:
-        raise ValueError(f"no reward server is named; set `{URL_VARIABLE}` to its address, or to several with commas between them")
+        raise ValueError(
+            f"no reward server is named; set `{URL_VARIABLE}` to its address, or to several with commas between them"
+        )
     timeout = given.get("timeout") or os.environ.get(TIMEOUT_VARIABLE) or 60.0
     return {"urls": urls, "api_key": given.get("api_key") or os.environ.get(KEY_VARIABLE), "timeout": float(timeout)}
 

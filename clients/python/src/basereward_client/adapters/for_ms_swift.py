@@ -18,11 +18,12 @@ import json
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Union
 
+from swift.rewards import ORM, AsyncORM, orms
+
 from basereward_client.adapters.adapter_support import check_failures, sample, settings
 from basereward_client.client import Client
 from basereward_client.question import Sample
 from basereward_client.replies import Failed
-from swift.rewards import ORM, AsyncORM, orms
 
 MAX_FAILED_SHARE = 0.5
 
@@ -67,7 +68,8 @@ def fill_with_group_mean(results: Sequence[Union[float, Failed]], groups: Sequen
         of_group.setdefault(group, []).append(reward)
     everything = [reward for _, reward in scored]
     return [
-        _mean(of_group.get(group, everything)) if isinstance(result, Failed) else result for group, result in zip(groups, results)
+        _mean(of_group.get(group, everything)) if isinstance(result, Failed) else result
+        for group, result in zip(groups, results)
     ]
 
 
@@ -79,7 +81,9 @@ def _rows(completions: Sequence[str], columns: Mapping[str, Any]) -> tuple[list[
     samples: list[Sample] = []
     groups: list[Hashable] = []
     for index, completion in enumerate(completions):
-        row = {name: columns[name][index] for name in ("messages", "images", "prompt_id") if columns.get(name) is not None}
+        row = {
+            name: columns[name][index] for name in ("messages", "images", "prompt_id") if columns.get(name) is not None
+        }
         messages = [{"role": message["role"], "content": message["content"]} for message in row["messages"]]
         # The rollout has put the completion behind the question.
         question = messages[:-1] if messages and messages[-1]["role"] == "assistant" else messages

@@ -7,8 +7,8 @@ follows the prompt in the query, without end marks (`BASEREWARD_END_MARKS`, sepa
 OpenRLHF has no mask for a single sample. `BASEREWARD_FAILED` says what becomes of a failed reward:
 
     stop     (default) it raises; OpenRLHF then has no reward for the sample and the run ends with an error at its update
-    filter   it is NaN. Only with --algo.dynamic_filtering_enable, which drops a group whose mean is not inside of its range;
-             without it, NaN would reach the update
+    filter   it is NaN. Only with --algo.dynamic_filtering_enable, which drops a group whose mean is not inside of its range
+             (--algo.dynamic_filtering_range -1000000 1000000 keeps all other groups); without it, NaN would reach the update
 
 Source: openrlhf 0.11, `openrlhf/utils/agent.py`, `openrlhf/trainer/ppo_utils/samples_generator.py`.
 """
@@ -49,7 +49,7 @@ def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence
     return {"rewards": rewards, "scores": rewards, "extra_logs": {"reward_failed": failed}}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def client() -> Client:
     """The client of this process, with its counters."""
     return Client(**settings({}))
@@ -60,7 +60,9 @@ def _try_sample(query: str, prompt: str, label: Any) -> Union[Sample, Failed]:
         question = _question(label)
         messages = question.get("messages") or question.get("prompt")
         if not messages:
-            raise UnusableRequest("the label has neither `messages` nor `prompt`; the question is needed without a chat template")
+            raise UnusableRequest(
+                "the label has neither `messages` nor `prompt`; the question is needed without a chat template"
+            )
         return sample(messages, response_of(query, prompt), question)
     except BaserewardError as error:
         return Failed(error)
@@ -72,7 +74,9 @@ def _question(label: Any) -> dict[str, Any]:
     except ValueError:
         question = None
     if not isinstance(question, dict):
-        raise UnusableRequest("a label must be a JSON object with `messages` (or `prompt`), and `images` where there are any")
+        raise UnusableRequest(
+            "a label must be a JSON object with `messages` (or `prompt`), and `images` where there are any"
+        )
     return question
 
 

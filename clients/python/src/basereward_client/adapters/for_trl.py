@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
+from basereward_client.adapters.adapter_support import check_failures, sample
 from basereward_client.client import Client
 from basereward_client.question import Messages, Response
 from basereward_client.replies import Failed
-
-from basereward_client.adapters.adapter_support import check_failures, sample
 
 
 class BaserewardReward:
@@ -42,10 +41,11 @@ class BaserewardReward:
         log_metric: Optional[Callable[[str, float], None]] = None,
         **columns: Any,
     ) -> list[Optional[float]]:
-        rows = (
-            {name: columns[name][index] for name in ("images", "image") if name in columns} for index in range(len(prompts))
-        )
-        samples = [sample(prompt, completion, row) for prompt, completion, row in zip(prompts, completions, rows)]
+        pictures = [name for name in ("images", "image") if name in columns]
+        samples = [
+            sample(prompt, completion, {name: columns[name][index] for name in pictures})
+            for index, (prompt, completion) in enumerate(zip(prompts, completions))
+        ]
         results = self.client.score(samples)
         num_failed = check_failures(results, self.max_failed_share)
         if log_metric is not None:

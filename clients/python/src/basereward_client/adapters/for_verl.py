@@ -24,11 +24,12 @@ from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 import torch
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
+
 from basereward_client.adapters.adapter_support import logger, sample, settings
 from basereward_client.async_client import AsyncClient
 from basereward_client.replies import Failed
-from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
-from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
 ESTIMATOR = "basereward_grpo"
 DEVIATION_FLOOR = 1e-6
@@ -78,7 +79,9 @@ async def compute_score(
     if messages is None:
         messages = question.get("prompt")
     if messages is None or len(messages) == 0:
-        raise ValueError("`extra_info` has neither `messages` nor `prompt`; put the question there, without a chat template")
+        raise ValueError(
+            "`extra_info` has neither `messages` nor `prompt`; put the question there, without a chat template"
+        )
     asked = sample(messages if isinstance(messages, str) else list(messages), solution_str, _pictures(question))
     arguments = settings(given)
     [result] = await _client(tuple(arguments["urls"]), arguments["api_key"], arguments["timeout"]).score([asked])
@@ -138,6 +141,6 @@ def _score(result: Union[float, Failed], may_be_nan: bool) -> float:
     return math.nan
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _client(urls: tuple[str, ...], api_key: Optional[str], timeout: float) -> AsyncClient:
     return AsyncClient(urls, api_key, timeout=timeout)
