@@ -187,7 +187,7 @@ class Exchanges(unittest.TestCase):
         self.assertEqual((results, len({one.url for one in sent})), ([1.0, 2.0, 3.0], 1))
 
     def test_addresses_and_bounds_are_checked(self) -> None:
-        for bad in ([], "localhost:8080", ["http://a", "ftp://b"]):
+        for bad in ([], "localhost:8080", ["http://a", "ftp://b"], "http://", "http://a:b", "http://a:1?b"):
             with self.assertRaises(ValueError):
                 Exchange(bad)
         with self.assertRaises(ValueError):

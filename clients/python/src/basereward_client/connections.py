@@ -33,16 +33,12 @@ class Connections:
         kept = self._take(send.url)
         if kept is not None:
             try:
-                return self._send_on(kept, send)
-            except (ConnectionError, http.client.BadStatusLine):
+                return self._try(kept, send)
+            except NoReply as error:
                 # The server may have closed it meanwhile, which says nothing of the request.
-                kept.close()
-        connection = self._connect(send)
-        try:
-            return self._send_on(connection, send)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise NoReply(f"no reply from `{send.url}`: {error!r}") from error
+                if not isinstance(error.__cause__, (ConnectionError, http.client.BadStatusLine)):
+                    raise
+        return self._try(self._connect(send), send)
 
     def close(self) -> None:
         """Closes what is idle."""
@@ -78,6 +74,13 @@ class Connections:
             connection.close()
             raise NoReply(f"cannot connect to `{send.url}`: {error!r}") from error
         return connection
+
+    def _try(self, connection: http.client.HTTPConnection, send: Send) -> Reply:
+        try:
+            return self._send_on(connection, send)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise NoReply(f"no reply from `{send.url}`: {error!r}") from error
 
     def _send_on(self, connection: http.client.HTTPConnection, send: Send) -> Reply:
         assert connection.sock is not None, "a connection is connected before it is used"

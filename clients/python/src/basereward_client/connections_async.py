@@ -61,7 +61,7 @@ class HttpxConnections:
             response = await self._client().post(
                 send.url + send.path, content=send.body, headers=dict(send.headers), timeout=timeout
             )
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise NoReply(f"no reply from `{send.url}`: {error!r}") from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, headers, response.content)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union
+from urllib.parse import urlsplit
 
 from .counters import Counters
 from .errors import BaserewardError, DifferentModel, InvalidRequest, Refused, UnusableRequest
@@ -67,8 +68,7 @@ class Exchange:
     ) -> None:
         self.urls = [url.rstrip("/") for url in ([urls] if isinstance(urls, str) else urls)]
         for url in self.urls:
-            if not url.startswith(("http://", "https://")):
-                raise ValueError(f"`{url}` is no address; write it as `http://HOST:PORT`")
+            _check_address(url)
         if not self.urls:
             raise ValueError("there is no address; give at least one as `http://HOST:PORT`")
         if timeout <= 0 or retries < 0 or max_responses < 1:
@@ -166,6 +166,16 @@ class Exchange:
                 f"the reply is from the model `{identity.get('model')}`, earlier ones are from `{self._identity.get('model')}`; "
                 "let all servers have the same one, and make a new client after a change"
             )
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ValueError(f"`{url}` is no address of a server; write it as `http://HOST:PORT`")
 
 
 def _response_at_fault(error: BaserewardError, count: int) -> Optional[int]:
