@@ -12,7 +12,7 @@ use crate::ops::embedding::Embedding;
 use crate::ops::linear::{GatedLinear, Linear};
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rotary::{RotaryTable, rotate, rotate_back};
-use crate::ops::rows::{copy_rows, gather_rows, scatter_add_rows};
+use crate::ops::rows::{append_rows, copy_rows, gather_rows, scatter_add_rows};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -175,6 +175,18 @@ impl<'a> Tape<'a> {
             let mut dx = Matrix::zeros(rows, cols, gradient.dtype());
             scatter_add_rows(&gradient, &indices, &mut dx);
             flow.send(node, dx);
+        })
+    }
+
+    /// [`append_rows`]; no gradient flows into `more`.
+    pub fn append_rows(&mut self, x: &Var, more: &[(&Matrix, Range<usize>)]) -> Var {
+        let value = append_rows(&x.value, more);
+        if !self.records(x.node.is_some()) {
+            return Var::constant(value);
+        }
+        let (node, rows) = (x.node, x.value.rows());
+        self.record(value, move |gradient, flow| {
+            flow.send(node, gradient.copy_of_rows(0..rows));
         })
     }
 
