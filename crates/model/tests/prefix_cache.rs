@@ -114,7 +114,7 @@ fn no_sequence_of_calls_and_evictions_changes_a_bit() {
         let model = model(&Device::cpu_with_tier(tier, Some(2)).unwrap(), dtype);
         let expected = plain_bits(&model, &all);
         let calls = vec(vec(0..all.len(), 1..4), 1..12);
-        let settings = RunnerConfig { cases: 24, failure_persistence: None, ..Default::default() };
+        let settings = RunnerConfig { cases: 10, failure_persistence: None, ..Default::default() };
         let check = |(max_bytes, calls): (usize, Vec<Vec<usize>>)| {
             let mut cache = PrefixCache::new(max_bytes);
             for call in calls {
