@@ -33,7 +33,7 @@ pub use ops::linear::{GatedLinear, Linear};
 pub use ops::log_prob::LogProb;
 pub use ops::rms_norm::RmsNorm;
 pub use ops::rotary::{RotaryTable, rotate};
-pub use ops::rows::{copy_rows, gather_rows};
+pub use ops::rows::{append_rows, copy_rows, gather_rows};
 pub use ops::weight::RowSource;
 pub use parameters::{Gradient, Gradients, Link, LowRank, ParameterId, RowGradient, Trainable};
 pub use peak::measure_peak;

@@ -6,6 +6,7 @@
 use crate::buffers::{Buffer, FreeList, Recycled};
 use crate::parallel::{RowWork, for_each_row};
 use half::bf16;
+use std::ops::Range;
 
 /// Storage type of a matrix or of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,6 +212,24 @@ impl Matrix {
         match self.data {
             Data::F32(_) => DType::F32,
             Data::Bf16(_) => DType::Bf16,
+        }
+    }
+
+    /// Size of the elements in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.rows * self.cols * self.dtype().size_bytes()
+    }
+
+    /// A copy of neighboring rows that takes no more memory than their elements need.
+    ///
+    /// # Panics
+    /// If the range leaves the matrix.
+    #[must_use]
+    pub fn copy_of_rows(&self, rows: Range<usize>) -> Self {
+        let elements = rows.start * self.cols..rows.end * self.cols;
+        match &self.data {
+            Data::F32(data) => Self::from_vec(rows.len(), self.cols, data[elements].to_vec()),
+            Data::Bf16(data) => Self::from_vec(rows.len(), self.cols, data[elements].to_vec()),
         }
     }
 

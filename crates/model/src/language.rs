@@ -12,6 +12,7 @@ use engine::{
 };
 use std::sync::Arc;
 
+use crate::carried::Carried;
 use crate::config::TextConfig;
 use crate::error::LoadError;
 use crate::prefix_tree::PrefixTree;
@@ -30,6 +31,7 @@ pub(crate) struct LanguageModel {
 
 #[derive(Debug)]
 struct Layer {
+    idx: usize,
     input_norm: Named<RmsNorm>,
     query: Named<Linear>,
     key_value: Named<Linear>,
@@ -49,6 +51,8 @@ struct Pass {
     /// Of the rows whose hidden states go on.
     query_table: Arc<RotaryTable>,
     layout: Arc<AttentionLayout>,
+    /// Keys and values of rows that are not computed.
+    carried: Arc<Carried>,
 }
 
 impl LanguageModel {
@@ -71,7 +75,7 @@ impl LanguageModel {
         tape.embedding(&self.embed_tokens, token_ids)
     }
 
-    /// Final hidden states of `score_rows`.
+    /// Final hidden states of `score_rows`; `carried` has the keys and values of the tree's known rows.
     ///
     /// # Shapes
     /// `hidden`: f32 `[rows, hidden_size]`; result: f32 `[score_rows.len(), hidden_size]`, after the last norm.
@@ -81,6 +85,7 @@ impl LanguageModel {
         tree: &PrefixTree,
         mut hidden: Var,
         score_rows: &[usize],
+        carried: &Arc<Carried>,
         observer: &mut dyn Observer,
     ) -> Var {
         let table = Arc::new(self.rotary_table(&tree.position_ids));
@@ -89,6 +94,7 @@ impl LanguageModel {
             heads: self.heads(),
             query_table: Arc::clone(&table),
             layout: Arc::new(tree.layout()),
+            carried: Arc::clone(carried),
             table,
         };
         let read_rows = Pass {
@@ -128,6 +134,11 @@ impl LanguageModel {
         }
         layers.push(LayerMut::Norm(&mut self.norm));
         layers
+    }
+
+    /// Number of layers, each with keys and values of its own.
+    pub(crate) fn num_layers(&self) -> usize {
+        self.layers.len()
     }
 
     fn heads(&self) -> Heads {
@@ -171,6 +182,7 @@ impl Layer {
         let name = |part: &str| format!("model.language_model.layers.{idx}.{part}");
         let (key, value) = (name("self_attn.k_proj"), name("self_attn.v_proj"));
         Ok(Self {
+            idx,
             input_norm: weights.norm(&name("input_layernorm"), hidden, config.rms_norm_eps)?,
             query: weights.linear(&[(&name("self_attn.q_proj"), queries)], &[hidden], true)?,
             key_value: weights.linear(&[(&key, keys), (&value, keys)], &[hidden], true)?,
@@ -197,10 +209,11 @@ impl Layer {
         hidden: Var,
         read: Option<&[usize]>,
     ) -> Var {
-        let Pass { dtype, heads, table, query_table, layout } = pass;
+        let Pass { dtype, heads, table, query_table, layout, carried } = pass;
         let normed = tape.rms_norm(&hidden, &self.input_norm, *dtype);
         let key_value = tape.linear(&normed, &self.key_value);
         let key_value = tape.rotate(key_value, heads.key_col, heads.num_key_value_heads, table);
+        let key_value = carried.complete(tape, self.idx, key_value);
         let (normed, hidden) = match read {
             Some(rows) => (tape.gather_rows(&normed, rows), tape.gather_rows(&hidden, rows)),
             None => (normed, hidden),

@@ -7,13 +7,16 @@
 //! Legend: `rows` are packed tokens of all conversations of a call; `patches` are of one picture; `hidden` is the
 //! width of the residual stream.
 
+mod carried;
 pub mod checkpoint;
 pub mod config;
 mod error;
 mod flops;
 mod head;
 pub mod head_layout;
+mod identity;
 mod language;
+mod prefix_cache;
 mod prefix_tree;
 pub mod preset;
 pub mod probe;
@@ -26,6 +29,7 @@ pub mod write;
 
 pub use error::{LoadError, ScoreError, WriteError};
 pub use head::RewardHead;
+pub use prefix_cache::{CacheCounts, PrefixCache};
 pub use prefix_tree::PrefixTree;
-pub use reward_model::{RewardModel, vision_tokens};
+pub use reward_model::{RewardModel, Scored, vision_tokens};
 pub use trace::Observer;

@@ -2,22 +2,29 @@
 //!
 //! The tree is built from the token ids of the fully rendered conversations and the identity of their pictures,
 //! never from text. Each node is a run of tokens that the same conversations share; a row attends to its
-//! ancestors' rows and to its own node's earlier rows, exactly as in the conversation alone.
+//! ancestors' rows and to its own node's earlier rows, exactly as in the conversation alone. Of beginnings that are known from
+//! earlier calls only keys and values are needed: their rows are attended to and not computed.
+
+mod runs;
 
 use engine::{AttentionLayout, Segment, Visible};
 use prompt::{Encoded, Visual};
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::runs::Runs;
+use crate::identity::{Key, keys};
+
 /// A run of tokens shared by the conversations below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Node {
+pub(crate) struct Node {
     parent: Option<usize>,
-    /// Rows of the packed matrices.
-    rows: Range<usize>,
+    /// Rows of the keys and values; those of known nodes stand behind all that are computed.
+    pub(crate) rows: Range<usize>,
     /// Tokens of the path before this node.
     depth: usize,
+    /// The conversations that share the node, in the caller's numbering.
+    pub(crate) members: Vec<usize>,
 }
 
 /// Consecutive rows that take consecutive tokens of one visual.
@@ -38,7 +45,7 @@ pub struct PrefixTree {
     nodes: Vec<Node>,
     /// Node in which each conversation ends, in the caller's order.
     leaves: Vec<usize>,
-    /// `[rows]`.
+    /// `[rows]`, computed rows only, as all that follows.
     pub(crate) token_ids: Vec<u32>,
     /// `[rows]`, (time, height, width).
     pub(crate) position_ids: Vec<[u32; 3]>,
@@ -47,11 +54,11 @@ pub struct PrefixTree {
     pub(crate) visual_rows: Vec<VisualRows>,
 }
 
-/// What makes two tokens the same: the id, or the visual and the place in it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Token(u32),
-    Visual { visual: usize, token: usize },
+impl Node {
+    /// Its place in the conversations that share it.
+    pub(crate) fn tokens(&self) -> Range<usize> {
+        self.depth..self.depth + self.rows.len()
+    }
 }
 
 impl PrefixTree {
@@ -61,18 +68,38 @@ impl PrefixTree {
     /// If a conversation has another number of placeholder tokens than its visuals have tokens, which
     /// `prompt` never makes.
     pub fn new(conversations: &[&Encoded], is_visual: impl Fn(u32) -> bool) -> Self {
-        let (visuals, keys) = identify(conversations, is_visual);
-        let mut order: Vec<usize> = (0..keys.len()).collect();
-        order.sort_by(|&a, &b| keys[a].cmp(&keys[b]));
+        let keys: Vec<Vec<Key>> = conversations.iter().map(|one| keys(one, &is_visual)).collect();
+        Self::beyond(conversations, &keys, &vec![0; keys.len()])
+    }
+
+    /// Packs what follows the first `known[i]` tokens of conversation `i`, whose keys and values come from elsewhere. A
+    /// token is computed all the same where another conversation that has it does not know it.
+    pub(crate) fn beyond(conversations: &[&Encoded], keys: &[Vec<Key>], known: &[usize]) -> Self {
+        let runs = Runs::collect(keys, known);
         let mut tree = Self {
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(runs.len()),
             leaves: vec![0; conversations.len()],
             token_ids: Vec::new(),
             position_ids: Vec::new(),
-            visuals,
+            visuals: Vec::new(),
             visual_rows: Vec::new(),
         };
-        tree.grow(conversations, &keys, &order);
+        let computed = runs.iter().filter(|run| !run.known).map(|run| run.tokens.len());
+        let mut num_keys: usize = computed.sum();
+        for run in runs {
+            let first = run.members[0];
+            let rows = if run.known {
+                num_keys += run.tokens.len();
+                num_keys - run.tokens.len()..num_keys
+            } else {
+                tree.add_rows(conversations[first], &keys[first], &run.tokens)
+            };
+            for leaf in run.leaves {
+                tree.leaves[leaf] = tree.nodes.len();
+            }
+            let (parent, depth, members) = (run.parent, run.tokens.start, run.members);
+            tree.nodes.push(Node { parent, rows, depth, members });
+        }
         tree
     }
 
@@ -88,16 +115,36 @@ impl PrefixTree {
 
     /// The packed row of token `token` of conversation `conversation`.
     pub fn row_of(&self, conversation: usize, token: usize) -> usize {
-        let mut node = &self.nodes[self.leaves[conversation]];
-        while token < node.depth {
-            node = &self.nodes[node.parent.expect("the root has depth 0")];
-        }
+        let node = self.path_up(self.leaves[conversation]).find(|node| node.depth <= token);
+        let node = node.expect("the root has depth 0");
         node.rows.start + token - node.depth
+    }
+
+    /// The nodes whose rows are computed, parents before children.
+    pub(crate) fn computed(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| self.is_computed(node))
+    }
+
+    /// The nodes whose rows are only attended to, in the order of these rows.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| !self.is_computed(node))
+    }
+
+    /// How many tokens of a conversation are known, and how many others are computed for several conversations.
+    pub(crate) fn known_and_shared(&self, conversation: usize) -> (usize, usize) {
+        self.path_up(self.leaves[conversation]).fold((0, 0), |(known, shared), node| {
+            match self.is_computed(node) {
+                false => (known + node.rows.len(), shared),
+                true if node.members.len() > 1 => (known, shared + node.rows.len()),
+                true => (known, shared),
+            }
+        })
     }
 
     /// Attention of every row over its path.
     pub(crate) fn layout(&self) -> AttentionLayout {
         let segments: Vec<Segment> = (0..self.nodes.len())
+            .filter(|&node_idx| self.is_computed(&self.nodes[node_idx]))
             .map(|node_idx| Segment {
                 queries: self.nodes[node_idx].rows.clone(),
                 keys: self.path(node_idx),
@@ -113,7 +160,8 @@ impl PrefixTree {
             .iter()
             .enumerate()
             .map(|(query, &row)| {
-                let node_idx = self.nodes.partition_point(|node| node.rows.end <= row);
+                let node_idx = self.nodes.iter().position(|node| node.rows.contains(&row));
+                let node_idx = node_idx.expect("every row belongs to a node");
                 let node = &self.nodes[node_idx];
                 let mut keys = self.path(node_idx);
                 *keys.last_mut().expect("a path ends in its node") = node.rows.start..row + 1;
@@ -124,142 +172,61 @@ impl PrefixTree {
         AttentionLayout::new(&segments)
     }
 
+    fn is_computed(&self, node: &Node) -> bool {
+        node.rows.start < self.num_rows()
+    }
+
     /// Rows of the path from the root to a node, that node's own last.
     fn path(&self, node_idx: usize) -> Vec<Range<usize>> {
-        let mut path = vec![self.nodes[node_idx].rows.clone()];
-        let mut parent = self.nodes[node_idx].parent;
-        while let Some(node_idx) = parent {
-            path.push(self.nodes[node_idx].rows.clone());
-            parent = self.nodes[node_idx].parent;
-        }
+        let mut path: Vec<_> = self.path_up(node_idx).map(|node| node.rows.clone()).collect();
         path.reverse();
         path
     }
 
-    /// Adds the conversations in sorted order, each as one branch off the path of the one before; a branch that
-    /// leaves in the middle of a node splits it.
-    fn grow(&mut self, conversations: &[&Encoded], keys: &[Vec<Key>], order: &[usize]) {
-        for run in Runs::new(keys, order).collect() {
-            let rows = self.token_ids.len()..self.token_ids.len() + run.tokens.len();
-            let conversation = conversations[run.conversation];
-            self.token_ids.extend(&conversation.token_ids[run.tokens.clone()]);
-            self.position_ids.extend(&conversation.position_ids[run.tokens.clone()]);
-            self.add_visual_rows(&keys[run.conversation][run.tokens.clone()], rows.start);
-            self.nodes.push(Node { parent: run.parent, rows, depth: run.tokens.start });
-            for leaf in run.leaves {
-                self.leaves[leaf] = self.nodes.len() - 1;
-            }
-        }
+    /// A node and its ancestors, the root last.
+    fn path_up(&self, node_idx: usize) -> impl Iterator<Item = &Node> {
+        let parent = |node: &&Node| node.parent.map(|parent| &self.nodes[parent]);
+        std::iter::successors(Some(&self.nodes[node_idx]), parent)
     }
 
-    fn add_visual_rows(&mut self, keys: &[Key], first_row: usize) {
-        for (i, key) in keys.iter().enumerate() {
-            let Key::Visual { visual, token } = *key else { continue };
-            let row = first_row + i;
-            match self.visual_rows.last_mut() {
-                Some(last)
-                    if last.visual == visual
-                        && last.token + last.count == token
-                        && last.row + last.count == row =>
-                {
-                    last.count += 1;
-                }
-                _ => self.visual_rows.push(VisualRows { visual, token, row, count: 1 }),
+    /// Packs tokens of a conversation as new rows.
+    fn add_rows(
+        &mut self,
+        conversation: &Encoded,
+        keys: &[Key],
+        tokens: &Range<usize>,
+    ) -> Range<usize> {
+        let rows = self.token_ids.len()..self.token_ids.len() + tokens.len();
+        self.token_ids.extend(&conversation.token_ids[tokens.clone()]);
+        self.position_ids.extend(&conversation.position_ids[tokens.clone()]);
+        for (key, row) in keys[tokens.clone()].iter().zip(rows.clone()) {
+            if let Key::Visual { hash, token, .. } = key {
+                self.add_visual_row(conversation, hash, *token as usize, row);
             }
         }
+        rows
     }
-}
 
-/// The distinct visuals of a call, and the keys of every conversation's tokens.
-fn identify(
-    conversations: &[&Encoded],
-    is_visual: impl Fn(u32) -> bool,
-) -> (Vec<Arc<Visual>>, Vec<Vec<Key>>) {
-    let mut visuals: Vec<Arc<Visual>> = Vec::new();
-    let mut known: HashMap<[u8; 32], usize> = HashMap::new();
-    let mut keys = Vec::with_capacity(conversations.len());
-    for conversation in conversations {
-        let mut tokens = conversation.visuals.iter().flat_map(|visual| {
-            let index = *known.entry(visual.hash).or_insert_with(|| {
-                visuals.push(Arc::clone(visual));
-                visuals.len() - 1
-            });
-            (0..visual.num_tokens()).map(move |token| Key::Visual { visual: index, token })
+    fn add_visual_row(
+        &mut self,
+        conversation: &Encoded,
+        hash: &[u8; 32],
+        token: usize,
+        row: usize,
+    ) {
+        if let Some(last) = self.visual_rows.last_mut()
+            && self.visuals[last.visual].hash == *hash
+            && (last.token + last.count, last.row + last.count) == (token, row)
+        {
+            last.count += 1;
+            return;
+        }
+        let same = |visual: &&Arc<Visual>| visual.hash == *hash;
+        let visual = self.visuals.iter().position(|visual| same(&visual)).unwrap_or_else(|| {
+            let own = conversation.visuals.iter().find(same);
+            self.visuals.push(Arc::clone(own.expect("the keys are those of the conversation")));
+            self.visuals.len() - 1
         });
-        let of_conversation: Vec<Key> = conversation
-            .token_ids
-            .iter()
-            .map(|&id| {
-                if is_visual(id) {
-                    tokens.next().expect("a visual for every placeholder token")
-                } else {
-                    Key::Token(id)
-                }
-            })
-            .collect();
-        assert!(tokens.next().is_none(), "a placeholder token for every visual token");
-        drop(tokens);
-        keys.push(of_conversation);
-    }
-    (visuals, keys)
-}
-
-/// A node to be: tokens of one conversation that stand for all that share them.
-struct Run {
-    conversation: usize,
-    tokens: Range<usize>,
-    parent: Option<usize>,
-    leaves: Vec<usize>,
-}
-
-/// Splits sorted conversations into runs, parents before children.
-struct Runs<'a> {
-    keys: &'a [Vec<Key>],
-    order: &'a [usize],
-    found: Vec<Run>,
-}
-
-impl<'a> Runs<'a> {
-    fn new(keys: &'a [Vec<Key>], order: &'a [usize]) -> Self {
-        Self { keys, order, found: Vec::new() }
-    }
-
-    fn collect(mut self) -> Vec<Run> {
-        self.divide(0..self.order.len(), 0, None);
-        self.found
-    }
-
-    /// Makes the nodes of the sorted conversations `members`, which agree on their first `depth` tokens.
-    fn divide(&mut self, members: Range<usize>, depth: usize, parent: Option<usize>) {
-        let mut start = members.start;
-        while start < members.end {
-            let first = &self.keys[self.order[start]];
-            let Some(key) = first.get(depth) else {
-                // Ends exactly where its parent does: sorted before everything longer.
-                self.end_in_parent(start, parent);
-                start += 1;
-                continue;
-            };
-            let same = |i: &usize| self.keys[self.order[*i]].get(depth) == Some(key);
-            let end = (start..members.end).take_while(same).last().expect("itself") + 1;
-            // Sorted: what the first and the last share, all between share.
-            let last = &self.keys[self.order[end - 1]];
-            let shared =
-                first[depth..].iter().zip(&last[depth..]).take_while(|(a, b)| a == b).count();
-            self.found.push(Run {
-                conversation: self.order[start],
-                tokens: depth..depth + shared,
-                parent,
-                leaves: Vec::new(),
-            });
-            let node = self.found.len() - 1;
-            self.divide(start..end, depth + shared, Some(node));
-            start = end;
-        }
-    }
-
-    fn end_in_parent(&mut self, member: usize, parent: Option<usize>) {
-        let parent = parent.expect("a conversation has at least one token");
-        self.found[parent].leaves.push(self.order[member]);
+        self.visual_rows.push(VisualRows { visual, token, row, count: 1 });
     }
 }

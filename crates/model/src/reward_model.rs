@@ -1,9 +1,15 @@
 //! A whole reward model: conversations in, one f32 each out. The one forward pass of the project.
 
-use engine::{DType, Device, Tape, Var};
-use prompt::{Encoded, VisionTokens};
-use std::path::Path;
+mod cached;
 
+use engine::{DType, Device, Tape, Var};
+use prompt::{Encoded, VisionTokens, Visual};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use self::cached::Scored;
+use crate::carried::Carried;
 use crate::checkpoint::{Checkpoint, LM_HEAD};
 use crate::config::{Config, RewardHeadConfig, ScorePosition};
 use crate::error::{LoadError, ScoreError};
@@ -26,6 +32,8 @@ pub struct RewardModel {
     head: RewardHead,
     head_config: RewardHeadConfig,
     head_layout: HeadLayout,
+    /// Another one for every model of the process and after every change of its weights.
+    weights_id: u64,
 }
 
 impl RewardModel {
@@ -64,6 +72,7 @@ impl RewardModel {
             head: RewardHead::new(device, head),
             head_config: head.config(),
             head_layout: head.source_layout,
+            weights_id: new_weights_id(),
         })
     }
 
@@ -93,25 +102,14 @@ impl RewardModel {
     pub fn score(&self, conversations: &[&Encoded]) -> Result<Vec<f32>, ScoreError> {
         let tokens: Vec<usize> = conversations.iter().map(|one| self.score_token(one)).collect();
         let rewards = self.score_at(conversations, &tokens, &mut Blind)?;
-        match rewards.iter().position(|reward| !reward.is_finite()) {
-            Some(index) => Err(ScoreError::NotFinite { index, reward: rewards[index] }),
-            None => Ok(rewards),
-        }
+        all_finite(&rewards)?;
+        Ok(rewards)
     }
 
     /// Rewards of groups of conversations, together where that is possible. A group that the model refuses costs no other group its
     /// rewards, which have the same bits alone.
     pub fn score_groups(&self, groups: &[Vec<&Encoded>]) -> Vec<Result<Vec<f32>, ScoreError>> {
-        match self.score(&groups.concat()) {
-            Ok(rewards) => {
-                let mut rewards = rewards.into_iter();
-                groups
-                    .iter()
-                    .map(|group| Ok(rewards.by_ref().take(group.len()).collect()))
-                    .collect()
-            }
-            Err(_) => groups.iter().map(|group| self.score(group)).collect(),
-        }
+        in_groups(groups, |conversations| self.score(conversations))
     }
 
     /// Rewards read at a token of the caller's choice in each conversation, with every stage shown to `observer`.
@@ -148,16 +146,32 @@ impl RewardModel {
         tokens: &[usize],
         observer: &mut dyn Observer,
     ) -> Var {
+        let see =
+            |tape: &mut Tape<'a>, visual: &Visual| self.vision.forward(tape, visual, observer);
+        let embedded = self.embed(tape, tree, see);
+        self.read(tape, tree, embedded, tokens, &Arc::default(), observer)
+    }
+
+    /// The part of the forward pass that follows the embeddings, and may go on from what earlier passes have carried here.
+    fn read<'a>(
+        &'a self,
+        tape: &mut Tape<'a>,
+        tree: &PrefixTree,
+        embedded: Var,
+        tokens: &[usize],
+        carried: &Arc<Carried>,
+        observer: &mut dyn Observer,
+    ) -> Var {
+        observer.stage("language.inputs_embeds", embedded.value());
         let rows: Vec<usize> =
             tokens.iter().enumerate().map(|(i, &token)| tree.row_of(i, token)).collect();
-        let embedded = self.embed(tape, tree, observer);
-        observer.stage("language.inputs_embeds", embedded.value());
-        let hidden = self.language.forward(tape, tree, embedded, &rows, observer);
+        let hidden = self.language.forward(tape, tree, embedded, &rows, carried, observer);
         self.head.forward(tape, hidden)
     }
 
-    /// Every layer that has parameters, in a fixed order.
+    /// Every layer that has parameters, in a fixed order, to be changed.
     pub(crate) fn layers_mut(&mut self) -> Vec<LayerMut<'_>> {
+        self.weights_id = new_weights_id();
         let mut layers = self.vision.layers_mut();
         layers.extend(self.language.layers_mut());
         layers.extend(self.head.layers_mut());
@@ -166,8 +180,12 @@ impl RewardModel {
 
     /// The packed form in which conversations are scored.
     pub fn pack(&self, conversations: &[&Encoded]) -> PrefixTree {
-        let (image, video) = (self.config.image_token_id, self.config.video_token_id);
-        PrefixTree::new(conversations, |id| id == image || id == video)
+        PrefixTree::new(conversations, |id| self.is_visual(id))
+    }
+
+    /// Whether a token stands for a picture or video.
+    fn is_visual(&self, id: u32) -> bool {
+        id == self.config.image_token_id || id == self.config.video_token_id
     }
 
     /// Floating-point operations that scoring the packed conversations takes.
@@ -199,22 +217,48 @@ impl RewardModel {
         Ok(())
     }
 
-    /// Token embeddings with the visuals' embeddings in their places; each visual is computed once.
+    /// Token embeddings with the visuals' embeddings in their places; `see` is asked once for each visual.
     fn embed<'a>(
         &'a self,
         tape: &mut Tape<'a>,
         tree: &PrefixTree,
-        observer: &mut dyn Observer,
+        mut see: impl FnMut(&mut Tape<'a>, &Visual) -> Var,
     ) -> Var {
         let mut hidden = self.language.embed(tape, &tree.token_ids);
         for (visual_idx, visual) in tree.visuals.iter().enumerate() {
-            let embedded = self.vision.forward(tape, visual, observer);
+            let embedded = see(tape, visual);
             for rows in tree.visual_rows.iter().filter(|rows| rows.visual == visual_idx) {
                 let from = rows.token..rows.token + rows.count;
                 hidden = tape.copy_rows(&embedded, from, hidden, rows.row);
             }
         }
         hidden
+    }
+}
+
+fn new_weights_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// What `score` gives for the conversations of all groups together, or for each group alone where it refuses some.
+fn in_groups<'a, T>(
+    groups: &[Vec<&'a Encoded>],
+    mut score: impl FnMut(&[&'a Encoded]) -> Result<Vec<T>, ScoreError>,
+) -> Vec<Result<Vec<T>, ScoreError>> {
+    match score(&groups.concat()) {
+        Ok(scores) => {
+            let mut scores = scores.into_iter();
+            groups.iter().map(|group| Ok(scores.by_ref().take(group.len()).collect())).collect()
+        }
+        Err(_) => groups.iter().map(|group| score(group)).collect(),
+    }
+}
+
+fn all_finite(rewards: &[f32]) -> Result<(), ScoreError> {
+    match rewards.iter().position(|reward| !reward.is_finite()) {
+        Some(index) => Err(ScoreError::NotFinite { index, reward: rewards[index] }),
+        None => Ok(()),
     }
 }
 

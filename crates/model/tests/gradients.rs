@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use engine::{DType, Device, Gradients, ParameterId};
-use model::RewardModel;
 use model::training::{LoraOptions, Part, TrainableModel, TrainingOptions};
+use model::{PrefixCache, RewardModel};
 use prompt::{Encoded, Processor, ProcessorOptions, Row};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -200,7 +200,13 @@ fn an_update_is_scored_and_written_with_the_same_bits() {
             let mut model = load(&TrainingOptions { lora, ..options() }, dtype, 2);
             let encoded = golden_pairs(model.model(), &golden());
             let conversations: Vec<&Encoded> = encoded.iter().collect();
+            let mut cache = PrefixCache::new(1 << 26);
+            let mut cached = |model: &RewardModel| -> Vec<f32> {
+                let scored = model.score_cached(&conversations, &mut cache).unwrap();
+                scored.iter().map(|scored| scored.reward).collect()
+            };
             let before = model.model().score(&conversations).unwrap();
+            assert_eq!(cached(model.model()), before);
             let gradients = run(&model, &encoded).1;
             model.update(|values| {
                 for (index, value) in values.iter_mut().enumerate() {
@@ -212,6 +218,7 @@ fn an_update_is_scored_and_written_with_the_same_bits() {
             });
             let after = model.model().score(&conversations).unwrap();
             assert_ne!(before, after);
+            assert_eq!(cached(model.model()), after, "{dtype}: with a cache from before");
             let folder = tempfile::tempdir().unwrap();
             let written = folder.path().join("written");
             model.write(&written).unwrap();

@@ -72,6 +72,9 @@ pub struct Encoded {
     pub position_ids: Vec<[u32; 3]>,
     /// Pictures and videos in the order of their tokens.
     pub visuals: Vec<Arc<Visual>>,
+    /// Number of tokens before the answer: everything up to its first token, the opening of its turn included. No score
+    /// depends on it; it says what the other answers to the same prompt have in common with this one.
+    pub prompt_tokens: usize,
     /// Index of the token that closes the last assistant turn.
     pub end_of_turn: usize,
 }
@@ -219,7 +222,8 @@ impl Processor {
         }
         let position_ids = mrope_positions(token_ids.len(), &runs);
         let end_of_turn = self.tokenizer.end_of_turn(&token_ids)?;
-        Ok(Draft { token_ids, position_ids, located, end_of_turn })
+        let prompt_tokens = self.tokenizer.answer_start(&token_ids[..end_of_turn]);
+        Ok(Draft { token_ids, position_ids, located, prompt_tokens, end_of_turn })
     }
 
     fn time_interval(&self, fps: f64) -> f32 {
@@ -259,14 +263,15 @@ struct Draft {
     token_ids: Vec<u32>,
     position_ids: Vec<[u32; 3]>,
     located: Vec<Located>,
+    prompt_tokens: usize,
     end_of_turn: usize,
 }
 
 impl Draft {
     fn finish(self, visuals: &[Arc<Visual>]) -> Encoded {
-        let Self { token_ids, position_ids, located, end_of_turn } = self;
+        let Self { token_ids, position_ids, located, prompt_tokens, end_of_turn } = self;
         let visuals = located.iter().map(|one| Arc::clone(&visuals[one.source_idx])).collect();
-        Encoded { token_ids, position_ids, visuals, end_of_turn }
+        Encoded { token_ids, position_ids, visuals, prompt_tokens, end_of_turn }
     }
 }
 

@@ -52,6 +52,7 @@ impl SyntheticRow {
                 token_ids.extend(self.words(count, vision, &mut noise));
                 Encoded {
                     position_ids: mrope_positions(token_ids.len(), &runs),
+                    prompt_tokens: shared.len(),
                     end_of_turn: token_ids.len() - 1,
                     token_ids,
                     visuals: visuals.clone(),

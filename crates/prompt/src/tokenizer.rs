@@ -15,8 +15,12 @@ use crate::processor::VisionTokens;
 const FILE: &str = "tokenizer.json";
 /// Token that closes a turn of a chat in Qwen's format.
 const END_OF_TURN: &str = "<|im_end|>";
+/// Token that opens a turn.
+const START_OF_TURN: &str = "<|im_start|>";
+/// What a template writes before an answer.
+const ANSWER_OPENING: &str = "<|im_start|>assistant\n";
 /// Tokens besides the model's own vision tokens that only the template may write.
-const TEMPLATE_TOKENS: [&str; 3] = ["<|im_start|>", END_OF_TURN, "<|vision_pad|>"];
+const TEMPLATE_TOKENS: [&str; 3] = [START_OF_TURN, END_OF_TURN, "<|vision_pad|>"];
 
 /// The library numbers added tokens by itself when one is missing before them: then every later one would be another.
 fn check_added_tokens(tokenizer: &Tokenizer, text: &str) -> Result<(), String> {
@@ -98,6 +102,8 @@ pub(crate) struct ChatTokenizer {
     /// Text that a rendered conversation may begin with, in which case the tokenizer adds nothing to it.
     bos_token: Option<String>,
     end_of_turn_id: u32,
+    /// Ids of [`ANSWER_OPENING`]; none where the vocabulary has no token for the start of a turn.
+    answer_opening: Vec<u32>,
     /// Texts that a message must not hold.
     reserved: Vec<String>,
 }
@@ -125,11 +131,17 @@ impl ChatTokenizer {
         let end_of_turn_id = tokenizer.token_to_id(END_OF_TURN).ok_or_else(|| {
             LoadError::MissingToken { path: path.clone(), token: format!("token `{END_OF_TURN}`") }
         })?;
+        let answer_opening = match tokenizer.token_to_id(START_OF_TURN) {
+            Some(_) => {
+                tokenizer.encode_fast(ANSWER_OPENING, false).map_err(invalid)?.get_ids().to_vec()
+            }
+            None => Vec::new(),
+        };
         let present = TEMPLATE_TOKENS.iter().filter(|token| tokenizer.token_to_id(token).is_some());
         reserved.extend(present.map(|token| (*token).to_owned()));
         let config = files::read_json(folder, "tokenizer_config.json")?.unwrap_or_default();
         let bos_token = config.get("bos_token").and_then(|token| token.as_str()).map(str::to_owned);
-        Ok(Self { tokenizer, bos_token, end_of_turn_id, reserved })
+        Ok(Self { tokenizer, bos_token, end_of_turn_id, answer_opening, reserved })
     }
 
     /// One more than the largest id.
@@ -158,6 +170,16 @@ impl ChatTokenizer {
         ids.iter()
             .rposition(|id| *id == self.end_of_turn_id)
             .ok_or_else(|| EncodeError::NoEndOfTurn { token: END_OF_TURN.to_owned() })
+    }
+
+    /// Index of the first token of the last turn's text, for the ids before the end of that turn; 0 where no turn opens.
+    ///
+    /// An answer that begins with a line break shares a token with the opening of its turn, and starts there.
+    pub(crate) fn answer_start(&self, ids: &[u32]) -> usize {
+        let Some(start_of_turn) = self.answer_opening.first() else { return 0 };
+        let Some(opening) = ids.iter().rposition(|id| id == start_of_turn) else { return 0 };
+        let same = ids[opening..].iter().zip(&self.answer_opening).take_while(|(a, b)| a == b);
+        opening + same.count()
     }
 
     /// Text of a token.

@@ -12,7 +12,7 @@ use crate::ops::embedding::Embedding;
 use crate::ops::linear::{GatedLinear, Linear};
 use crate::ops::rms_norm::RmsNorm;
 use crate::ops::rotary::{RotaryTable, rotate, rotate_back};
-use crate::ops::rows::{copy_rows, gather_rows, scatter_add_rows};
+use crate::ops::rows::{append_rows, copy_rows, gather_rows, scatter_add_rows};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -178,6 +178,18 @@ impl<'a> Tape<'a> {
         })
     }
 
+    /// [`append_rows`]; no gradient flows into `more`.
+    pub fn append_rows(&mut self, x: &Var, more: &[(&Matrix, Range<usize>)]) -> Var {
+        let value = append_rows(&x.value, more);
+        if !self.records(x.node.is_some()) {
+            return Var::constant(value);
+        }
+        let (node, rows) = (x.node, x.value.rows());
+        self.record(value, move |gradient, flow| {
+            flow.send(node, gradient.copy_of_rows(0..rows));
+        })
+    }
+
     /// [`copy_rows`] of the rows `from` of `source` over those of `target` that begin at `start`; in place where nobody else holds
     /// the target.
     pub fn copy_rows(
@@ -230,4 +242,22 @@ fn linear_back(linear: &Linear, x: &Var, gradient: &Matrix, flow: &mut Flow<'_>)
 /// A matrix in a type, copied only where it has another.
 fn in_type(matrix: &Matrix, dtype: DType) -> Cow<'_, Matrix> {
     if matrix.dtype() == dtype { Cow::Borrowed(matrix) } else { Cow::Owned(matrix.cast(dtype)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::Gradients;
+
+    #[test]
+    fn the_gradient_of_appended_rows_goes_back_to_the_first_ones_only() {
+        let device = crate::Device::cpu(Some(1)).unwrap();
+        let column = |values: &[f32]| Matrix::from_vec(values.len(), 1, values.to_vec());
+        let mut tape = Tape::recording(&device, false);
+        let x = tape.leaf(Arc::new(column(&[1.0, 2.0])));
+        let all = tape.append_rows(&x, &[(&column(&[3.0]), 0..1)]);
+        let gradient = column(&[4.0, 5.0, 6.0]);
+        let arrived = tape.run_back(&all, gradient, &mut Gradients::new(&[]));
+        assert_eq!(arrived[x.node.unwrap()], Some(column(&[4.0, 5.0])));
+    }
 }
