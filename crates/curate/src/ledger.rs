@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// The row cannot be used.
     Read,
+    /// A picture of the record is missing or damaged.
+    Pictures,
     /// A filter of the recipe.
     Filter,
     /// It says what another record says.
@@ -28,7 +30,7 @@ pub enum Stage {
 
 /// A record that left.
 ///
-/// No field is left out when it is written: the work folder's form knows fields by their order alone.
+/// Every field is always written: the work folder's form has no names of fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// Name of its source in the recipe.

@@ -49,6 +49,8 @@ pub(crate) struct Known {
     pub(crate) id: ImageId,
     pub(crate) path: PathBuf,
     pub(crate) size: (u32, u32),
+    /// Length of the file that was made of it, when it came inside a row.
+    pub(crate) kept: Option<u64>,
 }
 
 impl Pictures {
@@ -93,26 +95,27 @@ impl Pictures {
         if let ImageSource::Path(path) = source {
             let id = lock(&self.files).get(path).copied();
             if let Some(id) = id {
-                return Ok(Known { id, path: path.clone(), size: lock(&self.sizes)[&id] });
+                let size = lock(&self.sizes)[&id];
+                return Ok(Known { id, path: path.clone(), size, kept: None });
             }
         }
         let probe = Probe::new(source, DEFAULT_MAX_DECODED_PIXELS)?;
         let id = ImageId::of(probe.bytes());
         let size = (probe.width, probe.height);
         lock(&self.sizes).insert(id, size);
-        let path = match source {
+        let (path, kept) = match source {
             ImageSource::Path(path) => {
                 lock(&self.files).insert(path.clone(), id);
-                path.clone()
+                (path.clone(), None)
             }
             ImageSource::Bytes { bytes, .. } => {
                 let path = file_of(&self.folder, id, probe.extension());
                 keep(&path, bytes)
                     .map_err(|error| PictureFault::Stop(CurateError::writing(&path)(error)))?;
-                path
+                (path, Some(bytes.len() as u64))
             }
         };
-        Ok(Known { id, path, size })
+        Ok(Known { id, path, size, kept })
     }
 
     /// How a picture looks.
@@ -142,8 +145,11 @@ pub(crate) fn file_of(folder: &Path, id: ImageId, extension: &str) -> PathBuf {
 }
 
 /// Writes a file that is there whole or not at all. What is there already is the same, since the name says the content.
+///
+/// It is not flushed to the disk, which would take most of the time; one that a crash of the machine cut short has another length and is written
+/// again.
 pub(crate) fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if path.exists() {
+    if fs::metadata(path).is_ok_and(|known| known.len() == bytes.len() as u64) {
         return Ok(());
     }
     fs::create_dir_all(path.parent().expect("it lies in a folder"))?;

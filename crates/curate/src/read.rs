@@ -75,8 +75,8 @@ struct Left {
 }
 
 impl Left {
-    fn unreadable(fault: &RowFault) -> Self {
-        Self { stage: Stage::Read, reason: fault.reason(), detail: Some(fault.to_string()) }
+    fn at(stage: Stage, fault: &RowFault) -> Self {
+        Self { stage, reason: fault.reason(), detail: Some(fault.to_string()) }
     }
 }
 
@@ -85,23 +85,27 @@ type Ended = Result<Result<(), Left>, CurateError>;
 
 impl Pass<'_> {
     fn unit(&mut self, unit: Unit) -> Result<(), CurateError> {
-        self.writer.index.counts.rows += unit.num_rows as u64;
+        self.writer.index.counts.rows += unit.rows.len() as u64;
         let mut comparison = match unit.comparison {
             Ok(comparison) => comparison,
             Err(RowError { id, fault, .. }) => {
-                self.drop(unit.row, id, Left::unreadable(&fault));
+                // Rows that belong together are unusable together.
+                for row in &unit.rows {
+                    self.drop(*row, id.clone(), Left::at(Stage::Read, &fault));
+                }
                 return Ok(());
             }
         };
         self.recipe.label().clone_into(&mut comparison.source);
         self.writer.index.counts.comparisons += 1;
+        let first = unit.rows[0];
         let parts =
             expand(comparison, self.recipe.expand, self.recipe.max_pairs, self.reader.recipe.seed);
         for (part, comparison) in parts.into_iter().enumerate() {
             self.writer.index.counts.records += 1;
             let id = comparison.id.clone();
-            if let Err(left) = self.record(unit.row, part, comparison, &unit.value)? {
-                self.drop(unit.row, Some(id), left);
+            if let Err(left) = self.record(first, part, comparison, &unit.value)? {
+                self.drop(first, Some(id), left);
             }
         }
         Ok(())
@@ -116,7 +120,7 @@ impl Pass<'_> {
     ) -> Ended {
         let known = match self.know(&mut comparison) {
             Ok(known) => known,
-            Err(PictureFault::Row(fault)) => return Ok(Err(Left::unreadable(&fault))),
+            Err(PictureFault::Row(fault)) => return Ok(Err(Left::at(Stage::Pictures, &fault))),
             Err(PictureFault::Stop(error)) => return Err(error),
         };
         let sizes: Vec<(u32, u32)> = known.iter().map(|picture| picture.size).collect();
@@ -140,7 +144,7 @@ impl Pass<'_> {
         }
         let looks = match self.looks(&known) {
             Ok(looks) => looks,
-            Err(PictureFault::Row(fault)) => return Ok(Err(Left::unreadable(&fault))),
+            Err(PictureFault::Row(fault)) => return Ok(Err(Left::at(Stage::Pictures, &fault))),
             Err(PictureFault::Stop(error)) => return Err(error),
         };
         let origin = Origin {
@@ -165,12 +169,14 @@ impl Pass<'_> {
     }
 
     /// The pictures of a comparison, which become files.
-    fn know(&self, comparison: &mut Comparison) -> Result<Vec<Known>, PictureFault> {
-        let pictures = &self.reader.pictures;
+    fn know(&mut self, comparison: &mut Comparison) -> Result<Vec<Known>, PictureFault> {
+        let Reader { pictures, .. } = self.reader;
         let mut known = pictures.know_all(&mut comparison.prompt)?;
         for response in &mut comparison.responses {
             known.extend(pictures.know_all(response)?);
         }
+        let kept = known.iter().filter_map(|one| Some((one.path.clone(), one.kept?)));
+        self.writer.index.pictures.extend(kept);
         Ok(known)
     }
 

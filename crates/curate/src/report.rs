@@ -104,7 +104,8 @@ impl Report {
 }
 
 /// Stages after the records have been made, in order.
-const STAGES: [(Stage, &str); 6] = [
+const STAGES: [(Stage, &str); 7] = [
+    (Stage::Pictures, "pictures"),
     (Stage::Filter, "filter"),
     (Stage::Duplicates, "duplicates"),
     (Stage::Decontamination, "benchmarks"),

@@ -140,19 +140,24 @@ pub struct Curated {
 
 /// Makes sure that nothing but an interrupted curation is in the folder.
 fn clear(output: &Path, overwrite: bool) -> Result<(), CurateError> {
+    let work = output.join(WORK_DIR);
+    let is_finished = Manifest::read(output).is_ok();
+    let is_occupied =
+        output.is_file() || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
+    if is_occupied && !is_finished && !work.exists() {
+        return Err(CurateError::Occupied { folder: output.to_owned() });
+    }
     if overwrite {
         return remove(output);
     }
-    if output.join(MANIFEST_FILE).exists() {
-        return Err(CurateError::Finished { folder: output.to_owned() });
+    if !is_finished {
+        return Ok(());
     }
-    let is_begun = output.join(WORK_DIR).exists();
-    let is_occupied =
-        output.is_file() || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
-    if is_occupied && !is_begun {
-        return Err(CurateError::Occupied { folder: output.to_owned() });
+    // The last step may have been interrupted.
+    if work.exists() {
+        fs::remove_dir_all(&work).map_err(CurateError::writing(&work))?;
     }
-    Ok(())
+    Err(CurateError::Finished { folder: output.to_owned() })
 }
 
 /// Removes what an earlier curation wrote, and nothing else.
@@ -193,13 +198,17 @@ fn plan(
         benchmarks.iter().map(|rows| (rows.name.clone(), rows.rows_hash.clone())).collect();
     let labels =
         recipe.labels.iter().flat_map(|labels| labels.rewards.iter().chain(&labels.verdicts));
-    for path in labels {
+    let tokenizer = recipe
+        .tokenizer
+        .as_ref()
+        .map(|path| if path.is_dir() { path.join("tokenizer.json") } else { path.clone() });
+    for path in labels.chain(&tokenizer) {
         let (_, hash) = inputs::hash_file(path).map_err(CurateError::reading(path))?;
         others.push((path.display().to_string(), hash));
     }
     Ok(Plan {
         version: version.to_owned(),
-        recipe: recipe::to_toml(recipe),
+        recipe: recipe.clone(),
         files: inputs.files.iter().map(|file| file.about.clone()).collect(),
         others,
     })

@@ -15,6 +15,7 @@ use crate::fingerprint::Fingerprint;
 use crate::inputs::FileIdentity;
 use crate::ledger::{Dropped, SourceCounts};
 use crate::look::Look;
+use crate::recipe::CurationRecipe;
 use crate::record::{ImageId, Record};
 use crate::unfinished;
 
@@ -26,7 +27,7 @@ const PLAN_FILE: &str = "plan.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) version: String,
-    pub(crate) recipe: String,
+    pub(crate) recipe: CurationRecipe,
     pub(crate) files: Vec<FileIdentity>,
     /// Hash of all that is read besides: benchmarks, opinions, the tokenizer.
     pub(crate) others: Vec<(String, String)>,
@@ -54,6 +55,8 @@ pub(crate) struct ChunkIndex {
     pub(crate) features: Vec<Features>,
     /// Distinct pictures in the order of their first use.
     pub(crate) images: Vec<(ImageId, Look)>,
+    /// Files of the work folder, with their lengths, for pictures that came inside rows.
+    pub(crate) pictures: Vec<(PathBuf, u64)>,
     pub(crate) counts: SourceCounts,
     /// Rows and records that left while they were read.
     pub(crate) dropped: Vec<Dropped>,
@@ -67,7 +70,9 @@ pub(crate) struct WorkFolder {
 impl WorkFolder {
     /// Begins the work of `plan` in `output`, or finds it begun.
     pub(crate) fn open(output: &Path, plan: &Plan) -> Result<Self, CurateError> {
-        let folder = output.join(WORK_DIR);
+        // Records hold paths into the folder, and the same folder may be named in another way when the work goes on.
+        let folder =
+            std::path::absolute(output.join(WORK_DIR)).map_err(CurateError::reading(output))?;
         let file = folder.join(PLAN_FILE);
         match fs::read(&file) {
             Ok(bytes) => {
@@ -97,9 +102,15 @@ impl WorkFolder {
         self.folder.join("buckets")
     }
 
-    /// Whether a chunk has been read.
+    /// Whether a chunk has been read: all that was written of it is there in its length, which a crash of the machine can cut.
     pub(crate) fn has(&self, chunk: usize) -> bool {
-        self.chunk_file(chunk, "index").exists()
+        let is_whole =
+            |path: &Path, length| fs::metadata(path).is_ok_and(|known| known.len() == length);
+        self.read_index(chunk).is_ok_and(|index| {
+            let length = index.lengths.iter().copied().map(u64::from).sum();
+            is_whole(&self.chunk_file(chunk, "records"), length)
+                && index.pictures.iter().all(|(path, length)| is_whole(path, *length))
+        })
     }
 
     /// What a chunk gave.
@@ -168,7 +179,9 @@ impl Plan {
             return Some(format!("version `{}` of this program", self.version));
         }
         if self.recipe != other.recipe {
-            return Some("another recipe".to_owned());
+            let keys = recipe::differing_keys(&self.recipe, &other.recipe);
+            let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+            return Some(format!("another {}", keys.join(", ")));
         }
         for (old, new) in self.files.iter().zip(&other.files) {
             if old != new {

@@ -15,7 +15,7 @@ fn units(name: &str, file: &str) -> Vec<Unit> {
     let files = (source.files)(&fixture(&format!("sources/{file}"))).unwrap();
     let rows = SourceRows::open(source, &files[0]).unwrap();
     let units: Vec<Unit> = rows.units(0..rows.len()).collect();
-    assert_eq!(units.iter().map(|unit| unit.num_rows).sum::<usize>(), rows.len());
+    assert_eq!(units.iter().map(|unit| unit.rows.len()).sum::<usize>(), rows.len());
     units
 }
 
@@ -178,7 +178,7 @@ fn the_prompt_of_skywork_is_what_both_conversations_begin_with() {
 #[test]
 fn neighbors_of_helpsteer2_are_compared_by_their_weighted_ratings() {
     let units = units("helpsteer2", "helpsteer2.jsonl");
-    assert_eq!(units.iter().map(|unit| unit.num_rows).collect::<Vec<_>>(), [2, 2, 1, 2]);
+    assert_eq!(units.iter().map(|unit| unit.rows.len()).collect::<Vec<_>>(), [2, 2, 1, 2]);
     let first = comparison(&units[0]);
     let scores = first.preference.scores.clone().unwrap();
     let expected =
@@ -194,7 +194,7 @@ fn ties_and_single_responses_of_helpsteer2_are_named() {
     let units = units("helpsteer2", "helpsteer2.jsonl");
     assert_eq!(fault(&units[1]), "the row prefers no response: its responses are tied");
     assert_eq!(fault(&units[2]), "`response` has 1 entries; a comparison needs at least 2");
-    assert_eq!(units[2].row, 4);
+    assert_eq!(units[2].rows, [4]);
 }
 
 #[test]
@@ -329,8 +329,8 @@ fn a_row_of_a_contest_that_cannot_be_read_is_named_by_itself() {
     let rows = SourceRows::open(source, &(source.files)(&path).unwrap()[0]).unwrap();
     let units: Vec<Unit> = rows.units(0..rows.len()).collect();
     assert!(comparison(&units[0]).id.ends_with(":1"));
-    assert_eq!((units[1].row, units[1].num_rows), (1, 1));
+    assert_eq!(units[1].rows, [1]);
     assert_eq!(fault(&units[1]), "the row cannot be read: it has 4 cells for 5 columns");
-    assert_eq!((units[2].row, units[2].num_rows), (3, 1));
+    assert_eq!(units[2].rows, [3]);
     assert_eq!(fault(&units[2]), "`caption` has 1 entries; a comparison needs at least 2");
 }

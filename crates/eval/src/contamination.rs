@@ -192,6 +192,7 @@ mod tests {
             rows_hash: hash.to_owned(),
             overlaps,
             removed,
+            ..SearchedFor::default()
         };
         serde_json::to_string(&entry).unwrap()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use curate::manifest::Manifest;
 use data::{Dataset, DatasetOptions, RowError};
 use eval::evaluation::Note;
 use eval::leakage::{Shared, shared_images, shared_prompts};
@@ -13,9 +14,18 @@ use prompt::{Message, Part, pictures};
 /// Rows that a sentence names.
 const LISTED_ROWS: usize = 5;
 
+/// Data files and folders, with the shards of curated sets in their places.
+fn data_of(training: &[PathBuf]) -> Vec<PathBuf> {
+    let of_one = |path: &PathBuf| match Manifest::read(path) {
+        Ok(manifest) => manifest.all_shards(path),
+        Err(_) => vec![path.clone()],
+    };
+    training.iter().flat_map(of_one).collect()
+}
+
 /// A sentence on pictures and one on prompts, and one on whatever could not be read.
 pub(super) fn notes(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Result<Vec<Note>> {
-    let training = Dataset::open(training, &DatasetOptions::default())
+    let training = Dataset::open(&data_of(training), &DatasetOptions::default())
         .context("cannot read the training data")?;
     // Rows that cannot be read are counted when the prompts are read.
     let images = shared_images(

@@ -11,6 +11,7 @@ use prompt::{ImageSource, Message, Part};
 use serde::{Deserialize, Serialize};
 
 use super::{ImageId, Record};
+use crate::pictures::keep;
 use crate::recipe::ImageOutput;
 
 /// Folder of the pictures in the result.
@@ -179,8 +180,7 @@ impl PictureStore {
     fn write(&mut self, id: ImageId, bytes: &[u8]) -> Result<Kind, PictureError> {
         let kind = Kind::of(bytes);
         let target = self.folder.join(name_of(id, kind));
-        write_once(&target, bytes)
-            .map_err(|source| PictureError::Write { path: target, source })?;
+        keep(&target, bytes).map_err(|source| PictureError::Write { path: target, source })?;
         self.written.insert(id, kind);
         self.bytes += bytes.len() as u64;
         Ok(kind)
@@ -201,20 +201,6 @@ fn read(path: &Path, id: ImageId) -> Result<Vec<u8>, PictureError> {
     } else {
         Err(PictureError::Changed { path: path.to_owned(), id })
     }
-}
-
-/// Writes a file unless it is there. It is not flushed to the disk, which would take most of the time; one that a crash of the machine
-/// cut short has another length and is written again.
-fn write_once(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::metadata(target).is_ok_and(|known| known.len() == bytes.len() as u64) {
-        return Ok(());
-    }
-    if let Some(folder) = target.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let unfinished = target.with_extension("unfinished");
-    fs::write(&unfinished, bytes)?;
-    fs::rename(&unfinished, target)
 }
 
 fn paths_of(record: &Record) -> Vec<&Path> {

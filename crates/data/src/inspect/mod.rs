@@ -199,7 +199,7 @@ impl Inspection {
                     *self.languages.entry(language).or_default() += 1;
                 }
             }
-            self.counts.add_rows(unit.num_rows, unit.comparison);
+            self.counts.add_rows(unit.rows.len(), unit.comparison);
         }
     }
 

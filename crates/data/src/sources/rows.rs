@@ -23,10 +23,8 @@ pub struct SourceRows {
 /// What came of one row, or of rows that belong together.
 #[derive(Debug)]
 pub struct Unit {
-    /// The first of its rows.
-    pub row: usize,
-    /// Number of its rows.
-    pub num_rows: usize,
+    /// Its rows, at least one.
+    pub rows: Vec<usize>,
     /// The first row as it stands; null when it could not be read.
     pub value: Value,
     /// The comparison, or what is wrong with a row.
@@ -72,17 +70,17 @@ impl SourceRows {
             Reading::Row(read) => Box::new(rows.map(move |(row, value)| {
                 let parsed = |value: &Value| read(value, &self.image_dir);
                 match value {
-                    Ok(value) => self.unit(row, 1, parsed(&value), value),
-                    Err(fault) => self.unit(row, 1, Err(fault), Value::Null),
+                    Ok(value) => self.unit(vec![row], parsed(&value), value),
+                    Err(fault) => self.unit(vec![row], Err(fault), Value::Null),
                 }
             })),
             Reading::Adjacent { key, read } => {
                 Box::new(Adjacent { rows, key, waiting: None }.map(move |group| {
-                    let (row, num_rows) = (group.row, group.num_rows);
+                    let rows = (group.row..group.row + group.num_rows).collect();
                     let parsed =
                         group.fault.map_or_else(|| read(&group.values, &self.image_dir), Err);
                     let first = group.values.into_iter().next().unwrap_or(Value::Null);
-                    self.unit(row, num_rows, parsed, first)
+                    self.unit(rows, parsed, first)
                 }))
             }
             Reading::Spread { num_rows, read } => {
@@ -104,27 +102,21 @@ impl SourceRows {
         for row in (first..self.len()).step_by(distance) {
             match self.rows.read(row) {
                 Ok(value) => values.push((row, value)),
-                Err(fault) => units.push(self.unit(row, 1, Err(fault), Value::Null)),
+                Err(fault) => units.push(self.unit(vec![row], Err(fault), Value::Null)),
             }
         }
         let (rows, values): (Vec<usize>, Vec<Value>) = values.into_iter().unzip();
-        if let Some(row) = rows.first() {
+        if !rows.is_empty() {
             let parsed = read(&values, &self.image_dir);
             let value = values.into_iter().next().unwrap_or(Value::Null);
-            units.push(self.unit(*row, rows.len(), parsed, value));
+            units.push(self.unit(rows, parsed, value));
         }
         units
     }
 
-    fn unit(
-        &self,
-        row: usize,
-        num_rows: usize,
-        parsed: Result<Parsed, RowFault>,
-        value: Value,
-    ) -> Unit {
+    fn unit(&self, rows: Vec<usize>, parsed: Result<Parsed, RowFault>, value: Value) -> Unit {
         let own_id = self.source.id_key.and_then(|key| name(&value, key));
-        let place = self.rows.place(row);
+        let place = self.rows.place(rows[0]);
         let error = |id, fault| RowError { file: self.path.clone(), place, id, fault };
         let comparison = match parsed {
             Ok(parsed) => {
@@ -142,7 +134,7 @@ impl SourceRows {
             }
             Err(fault) => Err(error(own_id, fault)),
         };
-        Unit { row, num_rows, value, comparison }
+        Unit { rows, value, comparison }
     }
 
     fn name_of(&self, place: RowPlace) -> String {
