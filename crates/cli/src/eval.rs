@@ -12,8 +12,9 @@ use clap::Subcommand;
 use engine::Device;
 use eval::benchmark::Benchmark;
 use eval::benchmarks;
-use eval::contamination;
+use eval::contamination::{self, Contamination};
 use eval::evaluate::{About, evaluate};
+use eval::evaluation::Note;
 use eval::outputs::REWARDS_FILE;
 use eval::rewards::{self, RewardLine, RewardsWriter};
 use eval::rows::BenchmarkRows;
@@ -202,11 +203,20 @@ fn run_one(
         (None, None) => bail!("nothing to evaluate; give a model folder or --rewards"),
     };
     let training = &args.training_data;
-    let (contamination, note) =
+    let (mut contamination, note) =
         contamination::judge(training, benchmark.name(), settings.rows_hash());
     let mut notes = vec![note];
     if !training.is_empty() {
-        notes.extend(leakage::notes(&rows, training)?);
+        let found = leakage::find(&rows, training)?;
+        if found.shares_pictures && contamination == Contamination::Clean {
+            // The data has changed since its manifest was written.
+            contamination = Contamination::NotShown;
+            notes[0] = Note {
+                is_warning: true,
+                text: "The manifest of the training data says that it is clean of these rows, but it has pictures of them.".to_owned(),
+            };
+        }
+        notes.extend(found.notes);
     }
     let about = About {
         model: settings.model().to_owned(),

@@ -76,6 +76,7 @@ impl Progress {
             0 if self.skipped > 0 => {
                 format!("nothing left to score: all {} rows are there", self.skipped)
             }
+            0 if self.total.is_none() => format!("{seconds:.1} s"),
             1 => format!("1 row in {seconds:.1} s{before}"),
             _ => format!(
                 "{rows} rows in {seconds:.1} s{before}, {:.2} rows/s",

@@ -114,7 +114,8 @@ fn everything_planted_is_found_and_nothing_else() {
 #[test]
 fn every_overlap_is_listed_with_its_kinds() {
     let place = curated_set();
-    let report = place.read("set/report/counts.md");
+    // Markdown has a mark before letters that it would take for its own.
+    let report = place.read("set/report/counts.md").replace('\\', "");
     for (line, kinds) in [
         ("pairs `mathverse_22` has the id of vl-rewardbench `mathverse_22`: removed", "id"),
         ("pairs `seen` has the picture of vl-rewardbench `RLAIF-V-14`: removed", "picture"),

@@ -221,20 +221,21 @@ fn a_missing_folder_of_pictures_costs_the_rows_with_pictures_only() {
 #[test]
 fn mistakes_in_a_recipe_name_their_key_and_what_may_stand_there() {
     let place = workplace();
-    for (set, parts) in [
-        ("source.1.format=rlaif", ["source.1.format", "there is no format `rlaif`; use one of:"]),
-        ("filter.0.keep='charz(chosen) > 3'", ["filter.0.keep", "charz"]),
-        ("filter.0.kepp=1", ["kepp", "keep"]),
-        ("benchmark.0.name=vl-bench", ["there is no benchmark `vl-bench`", "vl-rewardbench"]),
-        ("source.2.path=['nowhere.jsonl']", ["source `ranked`", "`nowhere.jsonl` does not exist"]),
-        ("duplicates.near=2", ["duplicates.near", "from 0.5 to 1"]),
+    for (from, to, parts) in [
+        ("'rlaif-v'", "'rlaif'", ["`source.1.format`", "there is no format `rlaif`; use one of:"]),
+        ("chars(", "charz(", ["`filter.0.keep`", "charz"]),
+        ("keep = ", "kepp = ", ["kepp", "`keep`"]),
+        ("'vl-rewardbench'", "'vl-bench'", ["there is no benchmark `vl-bench`", "vl-rewardbench"]),
+        ("'ranked.jsonl'", "'no.jsonl'", ["source `ranked`", "`no.jsonl` does not exist"]),
+        ("near = 0.7", "near = 2", ["duplicates.near", "from 0.5 to 1"]),
     ] {
-        let ended = place.run(&[&CURATE[..], &["--set", set]].concat());
-        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{set}");
+        place.write("curate.toml", sets::RECIPE.replace(from, to));
+        let ended = place.run(&CURATE);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{to}");
         for part in parts {
-            assert!(ended.err.contains(part), "{set}: `{part}` is not in {}", ended.err);
+            assert!(ended.err.contains(part), "{to}: `{part}` is not in {}", ended.err);
         }
-        assert!(!place.path("set").exists(), "{set}");
+        assert!(!place.path("set").exists(), "{to}");
     }
     let refused = place.refused(&["data", "convert", "--source", "rlaif", "bytes", "-o", "set"]);
     assert!(refused.contains("there is no set `rlaif`; `basereward data sources` lists them"));
@@ -245,7 +246,7 @@ fn rows_of_wrong_types_name_file_row_and_key() {
     let place = workplace();
     let lines = dropped(&place, "whole");
     for (file, at, key) in [
-        ("pairs/pairs.jsonl", "line 2", "line 1 column"),
+        ("pairs/pairs.jsonl", "line 2", "column 10"),
         ("pairs/pairs.jsonl", "line 30", "`prompt`"),
         ("ratings.jsonl", "line 14", "`helpfulness`"),
         ("ratings.jsonl", "line 15", "`helpfulness`"),

@@ -256,35 +256,28 @@ compute_type = 'f32'
 fn training_from_shards_and_from_the_rows_has_the_same_losses() {
     let place = Workplace::with_model();
     place.write("pairs.jsonl", lines(&training_rows()));
+    place.write("ranking.jsonl", lines(&[ranking()]));
     place.write("train.toml", TRAINING);
-    place.write(
-        "recipe.toml",
-        RECIPE.replace("[output]", "[duplicates]\nexact = false\n\n[output]"),
-    );
-    place.succeed(&[
-        "data",
-        "convert",
-        "--source",
-        "preferences",
-        "pairs.jsonl",
-        "-o",
-        "converted",
-    ]);
+    let both = RECIPE.replace("'pairs.jsonl'", "'pairs.jsonl', 'ranking.jsonl'");
+    place.write("recipe.toml", both);
+    let files = ["pairs.jsonl", "ranking.jsonl"];
+    let convert = ["data", "convert", "--source", "preferences", "-o", "converted"];
+    place.succeed(&[&convert[..], &files].concat());
     let embedded = ["data", "curate", "recipe.toml", "--set", "output.images=embedded"];
     place.succeed(&[&embedded[..], &["-o", "embedded"]].concat());
-    let losses = |data: &str, run: &str| -> Vec<Value> {
-        let (data, run_set) = (format!("data.train=['{data}']"), format!("run.output={run}"));
+    let losses = |data: &[&str], run: &str| -> Vec<Value> {
+        let (data, run_set) = (format!("data.train={data:?}"), format!("run.output={run}"));
         place.succeed(&["train", "train.toml", "--set", &data, "--set", &run_set]);
         let rows = rows_of(&place.read(&format!("{run}/metrics.jsonl")));
         rows.iter().map(|row| json!([row["train/loss"], row["train/grad_norm"]])).collect()
     };
-    let raw = losses("pairs.jsonl", "raw");
+    let raw = losses(&files, "raw");
     assert_eq!(raw.len(), 4);
     assert!(raw.iter().all(|step| step[0].as_f64().is_some()), "{raw:?}");
-    assert_eq!(losses("converted/train", "run-files"), raw);
-    assert_eq!(losses("embedded/train", "run-embedded"), raw);
+    assert_eq!(losses(&["converted/train"], "run-files"), raw);
+    assert_eq!(losses(&["embedded/train"], "run-embedded"), raw);
     // The order matters, so that equal losses show equal rows.
     let turned: Vec<Value> = training_rows().into_iter().rev().collect();
     place.write("turned.jsonl", lines(&turned));
-    assert_ne!(losses("turned.jsonl", "run-turned"), raw);
+    assert_ne!(losses(&["turned.jsonl", "ranking.jsonl"], "run-turned"), raw);
 }

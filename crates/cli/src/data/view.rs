@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Page to write [default: view.html in the folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Pairs that stayed, at equal distances over the set
+    /// Pairs that stayed, at equal distances over the set; as many besides whose labels were turned
     #[arg(long, value_name = "N", default_value_t = 200)]
     kept: usize,
     /// Records that left, for each reason
@@ -46,30 +46,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Rows of the shards, at equal distances.
+/// Rows of the shards at equal distances, and the first ones whose labels were turned.
 fn kept(shards: &[PathBuf], count: usize) -> anyhow::Result<Vec<ViewRow>> {
     let files: Vec<RowFile> =
         shards.iter().map(|path| RowFile::open(path)).collect::<Result<_, _>>()?;
     let total: usize = files.iter().map(RowFile::len).sum();
     let step = total.div_ceil(count.max(1)).max(1);
+    let mut flipped = 0;
     let mut rows = Vec::new();
-    let mut first = 0;
-    for (path, file) in shards.iter().zip(&files) {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let start = first;
-        first += file.len();
-        for index in (start..first).filter(|index| index % step == 0) {
-            let row = file.read(index - start)?;
-            let comparison = comparison_of(&row, folder, Names::default())?;
-            rows.push(ViewRow {
-                source: comparison.source.clone(),
-                id: Some(comparison.id.clone()),
-                origin: [text(&row, "file"), text(&row, "row")].join(", "),
-                columns: columns(&row),
-                comparison: Some(comparison),
-                left: None,
-            });
+    let all =
+        shards.iter().zip(&files).flat_map(|(path, file)| file.scan().map(move |row| (path, row)));
+    for (index, (path, row)) in all.enumerate() {
+        let row = row.with_context(|| format!("`{}`", path.display()))?;
+        let columns = columns(&row);
+        let is_shown = columns.flipped && flipped < count;
+        flipped += usize::from(is_shown);
+        if index % step != 0 && !is_shown {
+            continue;
         }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let comparison = comparison_of(&row, folder, Names::default())?;
+        rows.push(ViewRow {
+            source: comparison.source.clone(),
+            id: Some(comparison.id.clone()),
+            origin: [text(&row, "file"), text(&row, "row")].join(", "),
+            columns,
+            comparison: Some(comparison),
+            left: None,
+        });
     }
     Ok(rows)
 }

@@ -23,8 +23,16 @@ fn data_of(training: &[PathBuf]) -> Vec<PathBuf> {
     training.iter().flat_map(of_one).collect()
 }
 
-/// A sentence on pictures and one on prompts, and one on whatever could not be read.
-pub(super) fn notes(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Result<Vec<Note>> {
+/// What was found in both.
+pub(super) struct Found {
+    /// A sentence on pictures and one on prompts, and one on whatever could not be read.
+    pub(super) notes: Vec<Note>,
+    /// Whether a picture is in both, byte for byte.
+    pub(super) shares_pictures: bool,
+}
+
+/// Compares the benchmark with the training data.
+pub(super) fn find(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Result<Found> {
     let training = Dataset::open(&data_of(training), &DatasetOptions::default())
         .context("cannot read the training data")?;
     // Rows that cannot be read are counted when the prompts are read.
@@ -67,7 +75,7 @@ pub(super) fn notes(rows: &BenchmarkRows, training: &[PathBuf]) -> anyhow::Resul
             ),
         });
     }
-    Ok(notes)
+    Ok(Found { notes, shares_pictures: !images.shared.is_empty() })
 }
 
 /// Rows of one side that could not be read.
