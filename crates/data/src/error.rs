@@ -502,9 +502,10 @@ impl RowFault {
                 "placeholders and pictures differ in number".to_owned()
             }
             Self::Pictures(_) => "pictures without a place or a content".to_owned(),
-            Self::UnreadablePicture { .. } => "picture that cannot be read".to_owned(),
             Self::BadPicture { is_missing: true, .. } => "picture that is missing".to_owned(),
-            Self::BadPicture { .. } => "picture that cannot be read".to_owned(),
+            Self::UnreadablePicture { .. } | Self::BadPicture { .. } => {
+                "picture that cannot be read".to_owned()
+            }
             Self::NoPreference { reason, .. } => format!("prefers no response: {reason}"),
         }
     }
