@@ -104,6 +104,9 @@ struct BoundArgs {
     /// Requests at a time; over it, requests are answered with 429
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     max_requests: usize,
+    /// Bytes of prompts and pictures that are kept, so that later requests over them cost only their responses; 0 keeps nothing
+    #[arg(long, value_name = "N", default_value_t = 1 << 30)]
+    cache_bytes: usize,
     /// Tokens that are scored together
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
     batch_tokens: usize,
@@ -230,6 +233,7 @@ fn limits(args: &Args) -> Limits {
         max_images: args.pictures.max_images,
         max_responses: bounds.max_responses,
         max_requests: bounds.max_requests,
+        cache_bytes: bounds.cache_bytes,
         batch_tokens: bounds.batch_tokens,
         batch_window: Duration::from_micros(bounds.batch_window_us),
         timeout,

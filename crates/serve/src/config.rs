@@ -80,6 +80,8 @@ pub struct Limits {
     pub max_preparing: usize,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Bytes of what is kept of prompts and pictures for later requests; 0 keeps nothing.
+    pub cache_bytes: usize,
     /// Rows of one batch; a single request may be larger.
     pub batch_tokens: usize,
     /// How long a batch waits for requests that are on their way.
@@ -105,6 +107,7 @@ impl Default for Limits {
             max_held_bytes: 1 << 30,
             max_preparing: 2,
             max_connections: 4096,
+            cache_bytes: 1 << 30,
             batch_tokens: 4096,
             batch_window: Duration::from_micros(2000),
             timeout: Duration::from_secs(60),

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use model::CacheCounts;
+
 /// Upper bounds of the buckets of times, in seconds.
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
@@ -105,6 +107,10 @@ pub struct Metrics {
     pub shared_tokens: Number,
     /// Of them those that were known from an earlier request.
     pub cached_tokens: Number,
+    /// Bytes of prompts and pictures that are kept for later requests.
+    pub cache_bytes: Number,
+    /// Prompts and pictures that made room for others.
+    pub cache_evictions: Number,
     /// Requests that wait for the model after a batch was taken.
     pub queue_depth: Number,
     /// Open connections.
@@ -134,6 +140,8 @@ impl Default for Metrics {
             image_tokens: Number::default(),
             shared_tokens: Number::default(),
             cached_tokens: Number::default(),
+            cache_bytes: Number::default(),
+            cache_evictions: Number::default(),
             queue_depth: Number::default(),
             connections: Number::default(),
             queue_time: times(),
@@ -168,6 +176,12 @@ impl Metrics {
         self.compute_time.time(time);
     }
 
+    /// Takes over what the cache has counted.
+    pub(crate) fn cache(&self, counts: CacheCounts) {
+        self.cache_bytes.set(counts.bytes as u64);
+        self.cache_evictions.set(counts.evictions);
+    }
+
     /// Everything in the text format of Prometheus.
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -195,6 +209,7 @@ impl Metrics {
             ("image_tokens_total", &self.image_tokens, "Tokens that stand for pictures"),
             ("shared_tokens_total", &self.shared_tokens, "Tokens shared within requests"),
             ("cached_tokens_total", &self.cached_tokens, "Tokens known from earlier requests"),
+            ("cache_evictions_total", &self.cache_evictions, "Entries that made room in the cache"),
         ];
         for (name, number, help) in counters {
             let name = format!("basereward_{name}");
@@ -203,6 +218,7 @@ impl Metrics {
         }
         let gauges = [
             ("queue_depth", &self.queue_depth, "Requests that wait for the model"),
+            ("cache_bytes", &self.cache_bytes, "Bytes of the cache of prompts and pictures"),
             ("connections", &self.connections, "Open connections"),
         ];
         for (name, number, help) in gauges {

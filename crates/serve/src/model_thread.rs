@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{RewardModel, ScoreError};
+use model::{PrefixCache, RewardModel, ScoreError, Scored};
 use prompt::Encoded;
 
 use crate::batcher::{Batcher, Job};
@@ -39,6 +39,7 @@ impl Drop for Guard {
 pub(crate) fn run(
     model: &RewardModel,
     mut batcher: Batcher,
+    mut cache: PrefixCache,
     lifecycle: Arc<Lifecycle>,
     metrics: &Metrics,
 ) {
@@ -47,10 +48,11 @@ pub(crate) fn run(
         let began = Instant::now();
         let groups: Vec<Vec<&Encoded>> =
             batch.iter().map(|job| job.conversations.iter().collect()).collect();
-        let scored = score(model, &groups);
+        let scored = score(model, &groups, &mut cache);
         let computed = began.elapsed();
         drop(groups);
         metrics.batch(&batch_sizes(&batch), computed);
+        metrics.cache(cache.counts());
         for (job, scored) in batch.into_iter().zip(scored) {
             let waited = began.saturating_duration_since(job.queued);
             let reply = scored.map(|(rewards, shared_tokens, cached_tokens)| Computed {
@@ -70,16 +72,22 @@ pub(crate) fn run(
 fn score(
     model: &RewardModel,
     groups: &[Vec<&Encoded>],
+    cache: &mut PrefixCache,
 ) -> Vec<Result<(Vec<f32>, usize, usize), ScoreError>> {
     let shared = |group: &[&Encoded]| {
         let tokens: usize = group.iter().map(|one| one.len()).sum();
         tokens - model.pack(group).num_rows()
     };
-    let scored = model.score_groups(groups);
+    let scored = model.score_groups_cached(groups, cache);
     scored
         .into_iter()
         .zip(groups)
-        .map(|(rewards, group)| Ok((rewards?, shared(group), 0)))
+        .map(|(scored, group)| {
+            let scored: Vec<Scored> = scored?;
+            // What is known is a beginning that all responses have.
+            let cached = scored.iter().map(|one| one.cached_tokens).max().unwrap_or(0);
+            Ok((scored.into_iter().map(|one| one.reward).collect(), shared(group), cached))
+        })
         .collect()
 }
 

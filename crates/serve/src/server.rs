@@ -134,10 +134,11 @@ impl Server {
         let (queue, jobs) = sync_channel(limits.max_requests.max(1));
         let bounds = (limits.batch_window, limits.batch_tokens);
         let batcher = Batcher::new(jobs, gate.inside(), bounds, Arc::clone(&metrics));
+        let cache = PrefixCache::new(limits.cache_bytes);
         let (of_thread, counted) = (Arc::clone(&lifecycle), Arc::clone(&metrics));
         std::thread::Builder::new()
             .name("model".to_owned())
-            .spawn(move || model_thread::run(&model, batcher, of_thread, &counted))
+            .spawn(move || model_thread::run(&model, batcher, cache, of_thread, &counted))
             .map_err(|source| StartError::Thread { source })?;
         Ok(Self(Arc::new(Inner {
             name,
