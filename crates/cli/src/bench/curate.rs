@@ -110,7 +110,8 @@ fn prepare(args: &Args, folder: &Path) -> anyhow::Result<CurationRecipe> {
 /// Time of each step.
 #[derive(Debug, Serialize)]
 struct Step {
-    step: String,
+    #[serde(rename = "step")]
+    name: String,
     rows: u64,
     seconds: f64,
 }
@@ -137,7 +138,7 @@ impl Observer for Steps {
     fn begin(&self, step: &str, rows: u64) {
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         end_last(&mut steps);
-        steps.push((Step { step: step.to_owned(), rows, seconds: 0.0 }, Instant::now()));
+        steps.push((Step { name: step.to_owned(), rows, seconds: 0.0 }, Instant::now()));
     }
 
     fn advance(&self, _rows: u64) {}
@@ -165,22 +166,22 @@ struct Report {
 impl Report {
     fn text(&self) -> String {
         let mut text = String::new();
-        for Step { step, rows, seconds } in &self.steps {
+        for Step { name, rows, seconds } in &self.steps {
             let rate = match rows {
                 0 => String::new(),
                 rows => format!("{:>12.0} rows/s", *rows as f64 / seconds.max(1e-9)),
             };
-            text.push_str(&format!("{step:<44} {seconds:>8.2} s{rate}\n"));
+            writeln!(text, "{name:<44} {seconds:>8.2} s{rate}").expect("a String takes any text");
         }
-        text.push_str(&format!(
-            "{:<44} {:>8.2} s{:>12.0} rows/s\n{} of {} rows kept\n",
+        writeln!(
+            text,
+            "{:<44} {:>8.2} s{:>12.0} rows/s\n{} of {} rows kept",
             "all", self.seconds, self.rows_per_second, self.kept, self.rows
-        ));
+        )
+        .expect("a String takes any text");
         if let Some(bytes) = self.peak_resident_bytes {
-            text.push_str(&format!(
-                "peak resident memory {:.0} MiB\n",
-                bytes as f64 / f64::from(1 << 20)
-            ));
+            writeln!(text, "peak resident memory {:.0} MiB", bytes as f64 / f64::from(1 << 20))
+                .expect("a String takes any text");
         }
         text
     }

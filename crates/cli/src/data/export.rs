@@ -1,5 +1,6 @@
 //! `basereward data export`: a curated set for another trainer.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -49,10 +50,10 @@ fn text(written: &Exported, output: &Path) -> String {
     text.push_str(&written.files.join(", "));
     text.push('\n');
     for (reason, number) in &written.left_out {
-        text.push_str(&format!("  {number} pairs left out: {reason}\n"));
+        writeln!(text, "  {number} pairs left out: {reason}").expect("a String takes any text");
     }
     for (what, number) in &written.lost {
-        text.push_str(&format!("  {number} pairs without their {what}\n"));
+        writeln!(text, "  {number} pairs without their {what}").expect("a String takes any text");
     }
     text
 }

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         text.push_str(line);
         text.push('\n');
         if args.long {
-            text.push_str(&format!("    {}\n", source.about));
+            text.extend(["    ", source.about, "\n"]);
         }
     }
     print(&text)?;

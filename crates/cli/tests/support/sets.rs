@@ -271,9 +271,9 @@ fn benchmarks(place: &Workplace) {
         let number = 900 + index as u64;
         let Pair { question, chosen, rejected } = pair(number);
         let image = STANDARD.encode(png(&picture(number)));
-        text.push_str(&format!(
-            "{index}\t{id}\t{question}\t['{chosen}', '{rejected}']\t{image}\t[0, 1]\n"
-        ));
+        let line =
+            format!("{index}\t{id}\t{question}\t['{chosen}', '{rejected}']\t{image}\t[0, 1]\n");
+        text.push_str(&line);
     }
     place.write("seen/vl.tsv", text);
     let mut asked = row("asked", &pair(912));
