@@ -33,7 +33,7 @@ pub(crate) enum PictureFault {
     /// The picture's fault: its row is dropped.
     Row(RowFault),
     /// The work folder's fault: nothing goes on.
-    Stop(CurateError),
+    Stop(Box<CurateError>),
 }
 
 impl From<ImageError> for PictureFault {
@@ -111,7 +111,8 @@ impl Pictures {
             ImageSource::Bytes { bytes, .. } => {
                 let path = file_of(&self.folder, id, probe.extension());
                 keep(&path, bytes)
-                    .map_err(|error| PictureFault::Stop(CurateError::writing(&path)(error)))?;
+                    .map_err(CurateError::writing(&path))
+                    .map_err(|error| PictureFault::Stop(Box::new(error)))?;
                 (path, Some(bytes.len() as u64))
             }
         };

@@ -121,7 +121,7 @@ impl Pass<'_> {
         let known = match self.know(&mut comparison) {
             Ok(known) => known,
             Err(PictureFault::Row(fault)) => return Ok(Err(Left::at(Stage::Pictures, &fault))),
-            Err(PictureFault::Stop(error)) => return Err(error),
+            Err(PictureFault::Stop(error)) => return Err(*error),
         };
         let sizes: Vec<(u32, u32)> = known.iter().map(|picture| picture.size).collect();
         let subject = Subject { comparison: &comparison, row: value, sizes: &sizes };
@@ -130,7 +130,7 @@ impl Pass<'_> {
             Verdict::Drop { filter } => {
                 return Ok(Err(Left {
                     stage: Stage::Filter,
-                    reason: filter.to_owned(),
+                    reason: filter.clone(),
                     detail: None,
                 }));
             }
@@ -145,7 +145,7 @@ impl Pass<'_> {
         let looks = match self.looks(&known) {
             Ok(looks) => looks,
             Err(PictureFault::Row(fault)) => return Ok(Err(Left::at(Stage::Pictures, &fault))),
-            Err(PictureFault::Stop(error)) => return Err(error),
+            Err(PictureFault::Stop(error)) => return Err(*error),
         };
         let origin = Origin {
             source: self.file.source as u32,

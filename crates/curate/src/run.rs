@@ -267,7 +267,7 @@ fn pictures_of(
         match look {
             Ok(look) => found.push(look),
             Err(PictureFault::Row(_)) => unknown += 1,
-            Err(PictureFault::Stop(error)) => return Err(error),
+            Err(PictureFault::Stop(error)) => return Err(*error),
         }
     }
     Ok((found, unknown))

@@ -1,6 +1,5 @@
 //! The recipes of curation that the repository offers can be read. What they read is not there.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 

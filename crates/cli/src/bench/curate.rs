@@ -110,7 +110,7 @@ fn prepare(args: &Args, folder: &Path) -> anyhow::Result<CurationRecipe> {
 /// Time of each step.
 #[derive(Debug, Serialize)]
 struct Step {
-    step: String,
+    name: String,
     rows: u64,
     seconds: f64,
 }
@@ -137,7 +137,7 @@ impl Observer for Steps {
     fn begin(&self, step: &str, rows: u64) {
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         end_last(&mut steps);
-        steps.push((Step { step: step.to_owned(), rows, seconds: 0.0 }, Instant::now()));
+        steps.push((Step { name: step.to_owned(), rows, seconds: 0.0 }, Instant::now()));
     }
 
     fn advance(&self, _rows: u64) {}
@@ -164,24 +164,21 @@ struct Report {
 
 impl Report {
     fn text(&self) -> String {
-        let mut text = String::new();
-        for Step { step, rows, seconds } in &self.steps {
+        let mut lines = Vec::new();
+        for Step { name, rows, seconds } in &self.steps {
             let rate = match rows {
                 0 => String::new(),
                 rows => format!("{:>12.0} rows/s", *rows as f64 / seconds.max(1e-9)),
             };
-            text.push_str(&format!("{step:<44} {seconds:>8.2} s{rate}\n"));
+            lines.push(format!("{name:<44} {seconds:>8.2} s{rate}"));
         }
-        text.push_str(&format!(
-            "{:<44} {:>8.2} s{:>12.0} rows/s\n{} of {} rows kept\n",
-            "all", self.seconds, self.rows_per_second, self.kept, self.rows
-        ));
+        let (seconds, rate) = (self.seconds, self.rows_per_second);
+        lines.push(format!("{:<44} {seconds:>8.2} s{rate:>12.0} rows/s", "all"));
+        lines.push(format!("{} of {} rows kept", self.kept, self.rows));
         if let Some(bytes) = self.peak_resident_bytes {
-            text.push_str(&format!(
-                "peak resident memory {:.0} MiB\n",
-                bytes as f64 / f64::from(1 << 20)
-            ));
+            let mebibytes = bytes as f64 / f64::from(1 << 20);
+            lines.push(format!("peak resident memory {mebibytes:.0} MiB"));
         }
-        text
+        lines.join("\n") + "\n"
     }
 }

@@ -44,15 +44,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn text(written: &Exported, output: &Path) -> String {
-    let Exported { comparisons, pairs, .. } = written;
-    let mut text = format!("{pairs} pairs of {comparisons} comparisons in {}: ", output.display());
-    text.push_str(&written.files.join(", "));
-    text.push('\n');
-    for (reason, number) in &written.left_out {
-        text.push_str(&format!("  {number} pairs left out: {reason}\n"));
-    }
-    for (what, number) in &written.lost {
-        text.push_str(&format!("  {number} pairs without their {what}\n"));
-    }
-    text
+    let Exported { files, comparisons, pairs, left_out, lost } = written;
+    let (output, files) = (output.display(), files.join(", "));
+    let mut lines =
+        vec![format!("{pairs} pairs of {comparisons} comparisons in {output}: {files}")];
+    lines.extend(
+        left_out.iter().map(|(reason, number)| format!("  {number} pairs left out: {reason}")),
+    );
+    lines
+        .extend(lost.iter().map(|(what, number)| format!("  {number} pairs without their {what}")));
+    lines.join("\n") + "\n"
 }

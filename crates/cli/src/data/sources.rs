@@ -20,14 +20,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             [source.name, source.title, source.home, source.license].map(str::to_owned).to_vec()
         })
         .collect();
-    let mut text = String::new();
-    for (line, source) in columns(&rows).iter().zip(ALL) {
-        text.push_str(line);
-        text.push('\n');
+    let mut lines = Vec::new();
+    for (line, source) in columns(&rows).into_iter().zip(ALL) {
+        lines.push(line);
         if args.long {
-            text.push_str(&format!("    {}\n", source.about));
+            lines.push(format!("    {}", source.about));
         }
     }
-    print(&text)?;
+    print(&(lines.join("\n") + "\n"))?;
     Ok(Outcome::Fine)
 }

@@ -266,16 +266,16 @@ fn rated(place: &Workplace) {
 }
 
 fn benchmarks(place: &Workplace) {
-    let mut text = "index\tid\tquery\tresponse\timage\thuman_ranking\n".to_owned();
+    let mut rows = vec!["index\tid\tquery\tresponse\timage\thuman_ranking\n".to_owned()];
     for (index, id) in ["mathverse_22", "RLAIF-V-14", "wildvision-battle-5"].iter().enumerate() {
         let number = 900 + index as u64;
         let Pair { question, chosen, rejected } = pair(number);
         let image = STANDARD.encode(png(&picture(number)));
-        text.push_str(&format!(
+        rows.push(format!(
             "{index}\t{id}\t{question}\t['{chosen}', '{rejected}']\t{image}\t[0, 1]\n"
         ));
     }
-    place.write("seen/vl.tsv", text);
+    place.write("seen/vl.tsv", rows.concat());
     let mut asked = row("asked", &pair(912));
     asked["prompt"] = long_question().into();
     // The same answers in the other order.
