@@ -12,18 +12,24 @@ use crate::batcher::{Batcher, Job};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 
-/// What the model made of one request.
+/// What came of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Computed {
+    pub(crate) rewarded: Rewarded,
+    /// Time from the queue to the batch.
+    pub(crate) queue_time: Duration,
+    /// Time of the whole batch.
+    pub(crate) compute_time: Duration,
+}
+
+/// What the model made of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rewarded {
     pub(crate) rewards: Vec<f32>,
     /// Tokens that were not computed because other responses of the request have them, too.
     pub(crate) shared_tokens: usize,
     /// Tokens that were not computed because an earlier call had them.
     pub(crate) cached_tokens: usize,
-    /// Time from the queue to the batch.
-    pub(crate) waited: Duration,
-    /// Time of the whole batch.
-    pub(crate) computed: Duration,
 }
 
 /// Says that the model is lost when its thread ends in any way.
@@ -49,31 +55,25 @@ pub(crate) fn run(
         let groups: Vec<Vec<&Encoded>> =
             batch.iter().map(|job| job.conversations.iter().collect()).collect();
         let scored = score(model, &groups, &mut cache);
-        let computed = began.elapsed();
+        let compute_time = began.elapsed();
         drop(groups);
-        metrics.batch(&batch_sizes(&batch), computed);
+        metrics.batch(&batch_sizes(&batch), compute_time);
         metrics.cache(cache.counts());
         for (job, scored) in batch.into_iter().zip(scored) {
-            let waited = began.saturating_duration_since(job.queued);
-            let reply = scored.map(|(rewards, shared_tokens, cached_tokens)| Computed {
-                rewards,
-                shared_tokens,
-                cached_tokens,
-                waited,
-                computed,
-            });
+            let queue_time = began.saturating_duration_since(job.queued);
+            let reply = scored.map(|rewarded| Computed { rewarded, queue_time, compute_time });
             // A caller that has gone meanwhile needs no reply.
             let _ = job.reply.send(reply);
         }
     }
 }
 
-/// The one call into the model: rewards, shared tokens and cached tokens of each group.
+/// The one call into the model.
 fn score(
     model: &RewardModel,
     groups: &[Vec<&Encoded>],
     cache: &mut PrefixCache,
-) -> Vec<Result<(Vec<f32>, usize, usize), ScoreError>> {
+) -> Vec<Result<Rewarded, ScoreError>> {
     let shared = |group: &[&Encoded]| {
         let tokens: usize = group.iter().map(|one| one.len()).sum();
         tokens - model.pack(group).num_rows()
@@ -85,8 +85,9 @@ fn score(
         .map(|(scored, group)| {
             let scored: Vec<Scored> = scored?;
             // What is known is a beginning that all responses have.
-            let cached = scored.iter().map(|one| one.cached_tokens).max().unwrap_or(0);
-            Ok((scored.into_iter().map(|one| one.reward).collect(), shared(group), cached))
+            let cached_tokens = scored.iter().map(|one| one.cached_tokens).max().unwrap_or(0);
+            let rewards = scored.into_iter().map(|one| one.reward).collect();
+            Ok(Rewarded { rewards, shared_tokens: shared(group), cached_tokens })
         })
         .collect()
 }
