@@ -67,9 +67,11 @@ mod tests {
         };
         let log = [line(10, 0.625), line(20, 0.75)].concat();
         fs::write(run.path().join("metrics.jsonl"), log).unwrap();
-        let found = training(&folder(10)).unwrap();
-        assert_eq!((found.step, found.pairwise_accuracy, found.pairs), (10, 0.625, 8));
-        assert_eq!(training(&folder(20)).unwrap().pairwise_accuracy, 0.75);
+        let figures = |step, pairwise_accuracy| {
+            Some(Training { step, pairwise_accuracy, loss: 0.5, margin_mean: 1.5, pairs: 8 })
+        };
+        assert_eq!(training(&folder(10)), figures(10, 0.625));
+        assert_eq!(training(&folder(20)), figures(20, 0.75));
         let copy = run.path().join("copy");
         fs::create_dir(&copy).unwrap();
         assert_eq!(training(&copy), None);

@@ -2,6 +2,7 @@
 //!
 //! The pair is scored on its way, so that only what the model can read is kept, and the person hears what the model says.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -162,11 +163,15 @@ fn ranks(choice: Choice) -> [u32; 2] {
 }
 
 fn agrees(choice: Choice, [first, second]: [f32; 2]) -> Option<bool> {
+    let is_first_better = match first.partial_cmp(&second) {
+        Some(Ordering::Greater) => true,
+        Some(Ordering::Less) => false,
+        _ => return None,
+    };
     match choice {
         Choice::Tie => None,
-        _ if first == second => None,
-        Choice::A => Some(first > second),
-        Choice::B => Some(second > first),
+        Choice::A => Some(is_first_better),
+        Choice::B => Some(!is_first_better),
     }
 }
 
