@@ -13,10 +13,12 @@ use crate::files;
 use crate::processor::VisionTokens;
 
 const FILE: &str = "tokenizer.json";
-/// Token that closes a turn of a chat in Qwen's format.
-const END_OF_TURN: &str = "<|im_end|>";
+/// Token that opens a turn of a chat in Qwen's format.
+pub(crate) const START_OF_TURN: &str = "<|im_start|>";
+/// Token that closes a turn.
+pub(crate) const END_OF_TURN: &str = "<|im_end|>";
 /// Tokens besides the model's own vision tokens that only the template may write.
-const TEMPLATE_TOKENS: [&str; 3] = ["<|im_start|>", END_OF_TURN, "<|vision_pad|>"];
+const TEMPLATE_TOKENS: [&str; 3] = [START_OF_TURN, END_OF_TURN, "<|vision_pad|>"];
 
 /// The library numbers added tokens by itself when one is missing before them: then every later one would be another.
 fn check_added_tokens(tokenizer: &Tokenizer, text: &str) -> Result<(), String> {
