@@ -34,3 +34,4 @@ pub use row::{
 };
 pub use sample::Sample;
 pub use synthetic::SyntheticRow;
+pub use tokenizer::{END_OF_TURN, START_OF_TURN};

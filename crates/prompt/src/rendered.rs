@@ -151,7 +151,7 @@ fn parts(content: &str, marks: &[(PlaceMark, &'static str)]) -> Vec<WrittenPart>
             .min();
         let Some((at, len, kind)) = found else { break };
         parts.extend(text_part(&rest[..at]));
-        parts.push(part(kind, None));
+        parts.push(WrittenPart::place(kind));
         rest = &rest[at + len..];
     }
     parts.extend(text_part(rest));
@@ -159,18 +159,7 @@ fn parts(content: &str, marks: &[(PlaceMark, &'static str)]) -> Vec<WrittenPart>
 }
 
 fn text_part(text: &str) -> Option<WrittenPart> {
-    (!text.is_empty()).then(|| part("text", Some(text.to_owned())))
-}
-
-fn part(kind: &str, text: Option<String>) -> WrittenPart {
-    WrittenPart {
-        kind: kind.to_owned(),
-        text,
-        image: None,
-        video: None,
-        fps: None,
-        image_url: None,
-    }
+    (!text.is_empty()).then(|| WrittenPart::text(text))
 }
 
 /// The message with pictures that are never opened: a template only sees that there are some.
@@ -194,7 +183,7 @@ fn difference(found: &str, expected: &str) -> Option<TemplateMismatch> {
     let character = found.chars().zip(expected.chars()).take_while(|(a, b)| a == b).count();
     let shown = |text: &str| match text.chars().skip(character).take(SHOWN_CHARS).collect() {
         rest if String::is_empty(&rest) => "(the end)".to_owned(),
-        rest => rest,
+        rest => rest.replace('\n', "\\n"),
     };
     Some(TemplateMismatch::Differs { character, found: shown(found), expected: shown(expected) })
 }

@@ -14,9 +14,9 @@ use crate::processor::VisionTokens;
 
 const FILE: &str = "tokenizer.json";
 /// Token that opens a turn of a chat in Qwen's format.
-pub(crate) const START_OF_TURN: &str = "<|im_start|>";
+pub const START_OF_TURN: &str = "<|im_start|>";
 /// Token that closes a turn.
-pub(crate) const END_OF_TURN: &str = "<|im_end|>";
+pub const END_OF_TURN: &str = "<|im_end|>";
 /// Tokens besides the model's own vision tokens that only the template may write.
 const TEMPLATE_TOKENS: [&str; 3] = [START_OF_TURN, END_OF_TURN, "<|vision_pad|>"];
 

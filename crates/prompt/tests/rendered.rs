@@ -92,7 +92,10 @@ fn a_text_that_the_template_does_not_write_is_told_apart() {
         // The template writes its system turn when there is none.
         (&GOOD[GOOD.find("<|im_start|>user").unwrap()..], 12),
         (&*format!("x{GOOD}"), 0),
-        (&*GOOD.replace("Hello!<|im_end|>\n", "Hello!<|im_end|>"), 82),
+        (
+            &*GOOD.replace("Hello!<|im_end|>\n", "Hello!<|im_end|>"),
+            GOOD.find("Hello!").unwrap() + 16,
+        ),
         (&*format!("{GOOD}<|endoftext|>"), GOOD.trim_end().len()),
     ] {
         match fault(text) {
@@ -110,6 +113,6 @@ fn a_difference_is_shown_on_both_sides() {
     assert_eq!(
         fault(text).to_string(),
         "the text differs from what the model's chat template renders of its messages at character 12 (counted from 0): \
-         `user\nHello!<|im_end|>\n<|i` where the template has `system\nYou are a helpful `; render with the template of this model"
+         `user\\nHello!<|im_end|>\\n<|` where the template has `system\\nYou are a helpful`; render with the template of this model"
     );
 }

@@ -125,7 +125,7 @@ impl Batcher {
 }
 
 /// Leading tokens that two conversations have in common, and whose pictures are the same.
-fn shared_tokens(one: &Encoded, other: &Encoded) -> usize {
+pub(crate) fn shared_tokens(one: &Encoded, other: &Encoded) -> usize {
     let tokens = one.token_ids.iter().zip(&other.token_ids).take_while(|(a, b)| a == b).count();
     let mut visuals = one.visuals.iter().zip(&other.visuals);
     match visuals.position(|(a, b)| a.hash != b.hash) {
