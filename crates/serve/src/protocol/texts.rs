@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use prompt::{Processor, WrittenMessage, WrittenResponse, WrittenRow};
+use prompt::{
+    Processor, TemplateMismatch, WrittenContent, WrittenMessage, WrittenResponse, WrittenRow,
+};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::admission::Place;
@@ -66,29 +68,48 @@ impl Texts {
             .into_iter()
             .zip(pictures)
             .map(|((place, text), (images, image_names))| {
-                let names = Names::new([image_names, ("", place.clone())]);
-                question(processor, &text, images, names).map_err(|error| {
-                    ApiError::invalid("template_mismatch", error.to_string()).at(place)
-                })
+                let names = Names::new([image_names, ("", place)]);
+                question(processor, &text, images, names)
             })
             .collect()
     }
 }
 
 /// The conversation of a rendered text: its last message is the answer.
+///
+/// # Errors
+/// A text that the template does not render, or other pictures than it has places for. Without any place, pictures would be put where
+/// the text has none.
 fn question(
     processor: &Processor,
     text: &str,
     images: Vec<String>,
     names: Names,
-) -> Result<Asked, prompt::TemplateMismatch> {
-    let mut messages: Vec<WrittenMessage> = processor.read_rendered(text)?;
+) -> Result<Asked, ApiError> {
+    let mismatch = |error: TemplateMismatch| {
+        ApiError::invalid("template_mismatch", error.to_string()).at(names.rename("messages"))
+    };
+    let mut messages: Vec<WrittenMessage> = processor.read_rendered(text).map_err(mismatch)?;
+    let (places, given) = (messages.iter().map(image_places).sum::<usize>(), images.len());
+    if places != given {
+        let message = format!(
+            "the text has {places} places for pictures, but {given} are given; make them equal"
+        );
+        return Err(ApiError::invalid("picture_count", message).at(names.rename("images")));
+    }
     let answer = messages.pop().expect("rendered text has an answer");
     let responses = vec![WrittenResponse::Message(answer)];
     let videos = Vec::new();
     let written =
         WrittenRow { id: None, images, videos, prompt: None, messages: Some(messages), responses };
     Ok(Asked::new(written, names))
+}
+
+fn image_places(message: &WrittenMessage) -> usize {
+    match &message.content {
+        WrittenContent::Text(_) => 0,
+        WrittenContent::Parts(parts) => parts.iter().filter(|part| part.kind == "image").count(),
+    }
 }
 
 impl OneOrMany {
