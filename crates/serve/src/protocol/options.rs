@@ -127,7 +127,7 @@ pub(crate) fn has_key(bytes: &[u8], keys: &[&str]) -> Result<bool, ApiError> {
 /// Adds the optional fields of a body to its description.
 pub(crate) fn describe<T: Protocol>(document: &mut OpenApi) {
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    let schema = schemas.and_then(|schemas| schemas.get_mut(T::name().as_ref()));
+    let schema = schemas.and_then(|schemas| schemas.get_mut(&*T::name()));
     let Some(RefOr::T(Schema::Object(object))) = schema else {
         unreachable!("the body of a protocol is an object in the document")
     };

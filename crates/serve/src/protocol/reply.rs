@@ -14,15 +14,15 @@ pub(crate) const LABEL: &str = "LABEL_0";
 
 /// Tokens as servers in the manner of `OpenAI` count them: every conversation in full, whatever was computed once for several.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TokenCounts {
+pub(crate) struct TokenCounts {
     /// Tokens of all conversations.
-    pub prompt_tokens: usize,
+    prompt_tokens: usize,
     /// The same.
-    pub total_tokens: usize,
+    total_tokens: usize,
     /// Nothing is generated: 0.
-    pub completion_tokens: usize,
+    completion_tokens: usize,
     /// Not told apart: null.
-    pub prompt_tokens_details: Option<()>,
+    prompt_tokens_details: Option<()>,
 }
 
 impl TokenCounts {
@@ -40,7 +40,7 @@ impl TokenCounts {
 /// How a list of numbers is written.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum EncodingFormat {
+pub(crate) enum EncodingFormat {
     /// As JSON numbers.
     #[default]
     Float,
@@ -51,7 +51,7 @@ pub enum EncodingFormat {
 /// A list of one number.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum Numbers {
+pub(crate) enum Numbers {
     /// As JSON.
     Float([f32; 1]),
     /// As base64 of f32.
