@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod positions;
 mod processor;
+mod rendered;
 mod row;
 mod sample;
 mod settings;
@@ -25,6 +26,7 @@ pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pi
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
+pub use rendered::TemplateMismatch;
 pub use row::{
     Draft, DraftContent, Open, Picture, Piece, Row, RowError, WrittenContent, WrittenFrames,
     WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
@@ -32,4 +34,4 @@ pub use row::{
 };
 pub use sample::Sample;
 pub use synthetic::SyntheticRow;
-pub use tokenizer::TokenCounter;
+pub use tokenizer::{END_OF_TURN, START_OF_TURN, TokenCounter};

@@ -137,6 +137,19 @@ impl Processor {
         self.tokenizer.special_tokens()
     }
 
+    /// Texts of the tokens before a picture, for an image, for a video, and after a picture.
+    pub(crate) fn vision_texts(&self) -> [String; 4] {
+        let VisionTokens {
+            vision_start_token_id,
+            image_token_id,
+            video_token_id,
+            vision_end_token_id,
+            ..
+        } = self.vision;
+        [vision_start_token_id, image_token_id, video_token_id, vision_end_token_id]
+            .map(|id| self.tokenizer.text(id))
+    }
+
     /// Bounds on the pixels of a resized picture.
     pub fn image_range(&self) -> PixelRange {
         self.image.range

@@ -13,10 +13,10 @@ use crate::files;
 use crate::processor::VisionTokens;
 
 const FILE: &str = "tokenizer.json";
-/// Token that closes a turn of a chat in Qwen's format.
-const END_OF_TURN: &str = "<|im_end|>";
-/// Token that opens a turn.
-const START_OF_TURN: &str = "<|im_start|>";
+/// Token that opens a turn of a chat in Qwen's format.
+pub const START_OF_TURN: &str = "<|im_start|>";
+/// Token that closes a turn.
+pub const END_OF_TURN: &str = "<|im_end|>";
 /// What a template writes before an answer.
 const ANSWER_OPENING: &str = "<|im_start|>assistant\n";
 /// Tokens besides the model's own vision tokens that only the template may write.
@@ -132,9 +132,14 @@ impl ChatTokenizer {
             LoadError::MissingToken { path: path.clone(), token: format!("token `{END_OF_TURN}`") }
         })?;
         let answer_opening = match tokenizer.token_to_id(START_OF_TURN) {
-            Some(_) => {
-                tokenizer.encode_fast(ANSWER_OPENING, false).map_err(invalid)?.get_ids().to_vec()
-            }
+            Some(_) => tokenizer
+                .encode_fast(ANSWER_OPENING, false)
+                .map_err(|error| LoadError::Tokenizer {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?
+                .get_ids()
+                .to_vec(),
             None => Vec::new(),
         };
         let present = TEMPLATE_TOKENS.iter().filter(|token| tokenizer.token_to_id(token).is_some());

@@ -96,7 +96,22 @@ impl Gate {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Server> for Admitted<T> {
+/// What the body of a request is read as.
+pub trait ReadBody: Sized {
+    /// Reads a whole body.
+    ///
+    /// # Errors
+    /// Anything that is not exactly of this shape.
+    fn read_body(bytes: &[u8]) -> Result<Self, ApiError>;
+}
+
+impl<T: DeserializeOwned> ReadBody for T {
+    fn read_body(bytes: &[u8]) -> Result<Self, ApiError> {
+        parse(bytes)
+    }
+}
+
+impl<T: ReadBody> FromRequest<Server> for Admitted<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, server: &Server) -> Result<Self, ApiError> {
@@ -115,7 +130,7 @@ impl<T: DeserializeOwned> FromRequest<Server> for Admitted<T> {
         let permits = [permit, held];
         let counted = server.gate().count();
         let place = Place { id, arrived, timeout, _permits: permits, _counted: counted };
-        Ok(Self { body: parse(&bytes)?, place })
+        Ok(Self { body: T::read_body(&bytes)?, place })
     }
 }
 

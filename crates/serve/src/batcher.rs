@@ -125,7 +125,7 @@ impl Batcher {
 }
 
 /// Leading tokens that two conversations have in common, and whose pictures are the same.
-fn shared_tokens(one: &Encoded, other: &Encoded) -> usize {
+pub(crate) fn shared_tokens(one: &Encoded, other: &Encoded) -> usize {
     let tokens = one.token_ids.iter().zip(&other.token_ids).take_while(|(a, b)| a == b).count();
     let mut visuals = one.visuals.iter().zip(&other.visuals);
     match visuals.position(|(a, b)| a.hash != b.hash) {
@@ -146,6 +146,7 @@ mod tests {
             position_ids: vec![[0; 3]; token_ids.len()],
             visuals: Vec::new(),
             end_of_turn: token_ids.len() - 1,
+            prompt_tokens: 0,
         }
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads arguments, environment variables or data sets, and nothing of a request is logged.
 
+pub mod activation;
 pub mod admission;
 pub mod auth;
 mod batcher;
@@ -21,6 +22,7 @@ mod model_thread;
 mod page;
 mod pictures;
 mod prepare;
+mod protocol;
 mod reference;
 pub mod request;
 pub mod request_id;

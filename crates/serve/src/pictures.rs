@@ -13,6 +13,7 @@ use prompt::{Conversation, ImageSource, Picture, Row, RowError};
 use crate::config::{Access, Limits};
 use crate::error::ApiError;
 use crate::fetch::Fetcher;
+use crate::request::Asked;
 
 /// Bytes of pictures by the names under which a request asks for them.
 pub(crate) type Found = BTreeMap<String, Vec<u8>>;
@@ -46,12 +47,16 @@ impl PictureRules {
         })
     }
 
-    /// The pictures of a row that are not in it, in two lists of (place, name).
+    /// The pictures of questions that are not in them, in two lists of (place, name).
     ///
     /// # Errors
-    /// A row that is no conversation, too many pictures, and pictures where nothing of their kind is allowed.
-    pub(crate) fn survey(&self, row: &Row) -> Result<Outside, ApiError> {
-        let pictures = row.pictures()?;
+    /// A question that is no conversation, too many pictures, and pictures where nothing of their kind is allowed.
+    pub(crate) fn survey(&self, questions: &[Asked]) -> Result<Outside, ApiError> {
+        let mut pictures = Vec::new();
+        for Asked { row, names } in questions {
+            let named = row.pictures().map_err(|error| names.place(error.into()))?;
+            pictures.extend(named.into_iter().map(|(place, name)| (names.rename(&place), name)));
+        }
         let (count, limit) = (pictures.len(), self.max_images);
         if count > limit {
             let message = format!("{count} pictures, but at most {limit} are taken; send fewer");

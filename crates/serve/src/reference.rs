@@ -20,28 +20,51 @@ pub(crate) fn page(json: &str) -> String {
             page.text("For programs: ");
             page.leaf("a", &[("href", &"/openapi.json")], "/openapi.json");
         });
-        for (path, methods) in entries(&api["paths"]) {
-            for (method, operation) in entries(methods) {
-                route(page, &api, (path, method), operation);
+        for tag in tags(&api) {
+            page.leaf("h2", &[], tag);
+            for (path, method, operation) in routes(&api) {
+                if operation["tags"][0] == tag {
+                    route(page, &api, (path, method), operation);
+                }
             }
         }
     })
 }
 
+/// Groups in the order in which the document has them; a route belongs to the first of its own.
+fn tags(api: &Value) -> Vec<&str> {
+    let mut tags = Vec::new();
+    for (_, _, operation) in routes(api) {
+        let tag = text(&operation["tags"][0]);
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
+/// Path, method and description of every route.
+fn routes(api: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let methods = |(path, methods)| {
+        entries(methods).map(move |(method, operation)| (path, method, operation))
+    };
+    entries(&api["paths"]).flat_map(methods)
+}
+
 fn route(page: &mut Markup, api: &Value, (path, method): (&str, &str), operation: &Value) {
     page.element("section", &[], |page| {
-        page.leaf("h2", &[], format!("{} {path}", method.to_uppercase()));
+        page.leaf("h3", &[], format!("{} {path}", method.to_uppercase()));
         page.leaf("p", &[], text(&operation["summary"]));
         for paragraph in text(&operation["description"]).split("\n\n").filter(|one| !one.is_empty())
         {
             page.leaf("p", &[], paragraph);
         }
         if let Some((kind, body)) = entries(&operation["requestBody"]["content"]).next() {
-            page.leaf("h3", &[], format!("Body ({kind})"));
+            page.leaf("h4", &[], format!("Body ({kind})"));
             fields(page, api, &body["schema"], 0);
         }
         for (status, reply) in entries(&operation["responses"]) {
-            page.leaf("h3", &[], format!("{status}: {}", text(&reply["description"])));
+            page.leaf("h4", &[], format!("{status}: {}", text(&reply["description"])));
             if let Some((_, body)) = entries(&reply["content"]).next() {
                 fields(page, api, &body["schema"], 0);
             }

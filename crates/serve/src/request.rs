@@ -49,15 +49,92 @@ pub struct Question {
     pub timeout_ms: Option<u64>,
 }
 
-/// A question in the form that [`crate::Server::score`] takes.
+/// Questions in the form that [`crate::Server::score`] takes.
 #[derive(Debug)]
 pub struct Ask {
-    /// Question, pictures and answers.
-    pub row: Row,
+    /// What is scored together.
+    pub questions: Vec<Asked>,
     /// Name of the model that is asked for.
     pub model: Option<String>,
     /// How long it may take.
     pub timeout: Option<Duration>,
+}
+
+/// One question, its pictures and answers.
+#[derive(Debug)]
+pub struct Asked {
+    /// The question in the form that files have.
+    pub row: Row,
+    /// How its parts are called in the body that it came from.
+    pub names: Names,
+}
+
+/// How the keys of a row are called in a body that has other keys, so that a failure can be told where its cause stands.
+#[derive(Debug, Clone, Default)]
+pub struct Names(Vec<(String, String)>);
+
+impl Names {
+    /// Names by the beginnings of paths, of which the first that fits is replaced; the empty one stands for every whole path.
+    pub fn new<T: Into<String>>(names: impl IntoIterator<Item = (T, String)>) -> Self {
+        Self(names.into_iter().map(|(start, name)| (start.into(), name)).collect())
+    }
+
+    /// Path in the body for a path in the row.
+    pub fn rename(&self, path: &str) -> String {
+        let fits = |(start, name): &'_ (String, String)| {
+            let rest = path.strip_prefix(start.as_str())?;
+            Some(if start.is_empty() { name.clone() } else { format!("{name}{rest}") })
+        };
+        self.0.iter().find_map(fits).unwrap_or_else(|| path.to_owned())
+    }
+
+    /// The failure with its place as the body calls it.
+    #[must_use]
+    pub fn place(&self, mut error: ApiError) -> ApiError {
+        if let Some(param) = error.param.take() {
+            let name = self.rename(&param);
+            error.message = error.message.replace(&param, &name);
+            error.param = Some(name);
+        }
+        error
+    }
+}
+
+impl Ask {
+    /// Questions of a body without a time of its own; `key` is where the answers stand.
+    ///
+    /// # Errors
+    /// Nothing to score, or too many answers.
+    pub fn new(
+        questions: Vec<Asked>,
+        model: Option<String>,
+        key: &str,
+        limits: &Limits,
+    ) -> Result<Self, ApiError> {
+        let count = questions.iter().map(|asked| asked.row.responses.len()).sum();
+        if count == 0 {
+            return Err(ApiError::invalid(
+                "no_responses",
+                format!("`{key}` is empty; there is nothing to score"),
+            )
+            .at(key));
+        }
+        Self::check_count(count, key, limits)?;
+        Ok(Self { questions, model, timeout: None })
+    }
+
+    /// # Errors
+    /// More answers than are scored at a time.
+    pub fn check_count(count: usize, key: &str, limits: &Limits) -> Result<(), ApiError> {
+        let limit = limits.max_responses;
+        if count <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{count} responses, but at most {limit} are scored at a time; divide them among requests"
+        );
+        Err(ApiError::invalid("too_many_responses", message).at(key))
+    }
 }
 
 impl Question {
@@ -67,24 +144,24 @@ impl Question {
     /// Too many answers, or a time that is no time.
     pub fn ask(self, limits: &Limits) -> Result<Ask, ApiError> {
         let Self { model, messages, prompt, images, videos, responses, timeout_ms } = self;
-        let count = responses.len();
-        if count > limits.max_responses {
-            let limit = limits.max_responses;
-            let message = format!(
-                "{count} responses, but at most {limit} are scored at a time; divide them among requests"
-            );
-            return Err(ApiError::invalid("too_many_responses", message).at("responses"));
-        }
+        Ask::check_count(responses.len(), "responses", limits)?;
         if timeout_ms == Some(0) {
             let message = "`timeout_ms` must be above 0";
             return Err(ApiError::invalid("invalid_timeout", message).at("timeout_ms"));
         }
         let written = WrittenRow { id: None, images, videos, prompt, messages, responses };
         Ok(Ask {
-            row: Row::from_written("request", written, Path::new("")),
+            questions: vec![Asked::new(written, Names::default())],
             model,
             timeout: timeout_ms.map(Duration::from_millis),
         })
+    }
+}
+
+impl Asked {
+    /// Question of a body.
+    pub fn new(written: WrittenRow, names: Names) -> Self {
+        Self { row: Row::from_written("request", written, Path::new("")), names }
     }
 }
 

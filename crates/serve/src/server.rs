@@ -8,6 +8,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant as StdInstant;
 
 use axum::http::StatusCode;
+use model::PrefixCache;
 use prompt::Processor;
 use serde::Serialize;
 use tokio::sync::{Semaphore, oneshot};
@@ -79,7 +80,7 @@ pub enum StartError {
     },
 }
 
-/// Rewards of one question.
+/// Rewards of what was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
     /// One for each response, in order, exactly as the model gave it.
@@ -103,6 +104,13 @@ pub struct Usage {
     pub shared_tokens: usize,
     /// Tokens that were known from an earlier request.
     pub cached_tokens: usize,
+}
+
+impl Usage {
+    /// Tokens of each conversation, whether computed for it alone or not.
+    pub fn conversation_tokens(&self) -> impl Iterator<Item = usize> {
+        self.response_tokens.iter().map(|response| self.prompt_tokens + response)
+    }
 }
 
 /// Times of a request, in milliseconds.
@@ -211,10 +219,10 @@ impl Server {
         &self.0.request_ids
     }
 
-    /// Rewards of a question that has its place. The one way to a reward.
+    /// Rewards of questions that have their place. The one way to a reward.
     ///
     /// # Errors
-    /// Whatever is wrong with the question, and a time that is over.
+    /// Whatever is wrong with the questions, and a time that is over.
     pub async fn score(&self, ask: Ask, place: &Place) -> Result<Scored, ApiError> {
         self.check_model(ask.model.as_deref())?;
         let limits = self.limits();
@@ -240,10 +248,17 @@ impl Server {
 
     async fn score_in_time(&self, ask: Ask, arrived: Instant) -> Result<Scored, ApiError> {
         let (prepared, prepare_time) = self.prepare(ask).await?;
-        let Prepared { conversations, prompt_tokens, response_tokens, image_tokens } = prepared;
+        let Prepared {
+            conversations,
+            places,
+            beginning,
+            prompt_tokens,
+            response_tokens,
+            image_tokens,
+        } = prepared;
         let tokens: usize = conversations.iter().map(prompt::Encoded::len).sum();
         let num_pictured = conversations.iter().map(prompt::Encoded::visual_tokens).sum::<usize>();
-        let computed = self.compute(conversations, prompt_tokens).await?;
+        let computed = self.compute(conversations, beginning, &places).await?;
         let Computed { rewarded, queue_time, compute_time } = computed;
         let Rewarded { rewards, shared_tokens, cached_tokens } = rewarded;
         let total = arrived.elapsed();
@@ -277,15 +292,24 @@ impl Server {
 
     /// Fetches what has to be fetched, then decodes and tokenizes.
     async fn prepare(&self, ask: Ask) -> Result<(Prepared, Duration), ApiError> {
-        let outside = self.0.rules.survey(&ask.row)?;
+        let outside = self.0.rules.survey(&ask.questions)?;
         let found = self.fetch(outside.urls).await?;
         let (rules, processor) = (Arc::clone(&self.0.rules), Arc::clone(&self.0.processor));
         blocking(&self.0.preparing, move || {
             let began = StdInstant::now();
-            let prepared = prepare(&processor, &rules, &ask.row, &outside.files, found)?;
+            let prepared = prepare(&processor, &rules, &ask.questions, &outside.files, found)?;
             Ok((prepared, began.elapsed()))
         })
         .await
+    }
+
+    /// Work with the chat template, where it holds up no other request.
+    pub(crate) async fn with_processor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Processor) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let processor = Arc::clone(&self.0.processor);
+        blocking(&self.0.preparing, move || work(&processor)).await
     }
 
     async fn fetch(&self, urls: Vec<(String, String)>) -> Result<Found, ApiError> {
@@ -300,6 +324,7 @@ impl Server {
         &self,
         conversations: Vec<prompt::Encoded>,
         prompt_tokens: usize,
+        places: &[String],
     ) -> Result<Computed, ApiError> {
         let (reply, answer) = oneshot::channel();
         let job = Job { conversations, prompt_tokens, queued: StdInstant::now(), reply };
@@ -308,7 +333,11 @@ impl Server {
             TrySendError::Disconnected(_) => ApiError::internal(),
         })?;
         // No answer at all means that the thread of the model has ended.
-        Ok(answer.await.map_err(|_| ApiError::internal())??)
+        let scored = answer.await.map_err(|_| ApiError::internal())?;
+        scored.map_err(|error| {
+            let place = &places[error.index()];
+            ApiError::from(error).at(place)
+        })
     }
 }
 

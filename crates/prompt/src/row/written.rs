@@ -105,6 +105,36 @@ pub struct WrittenPart {
     pub image_url: Option<WrittenUrl>,
 }
 
+impl WrittenPart {
+    /// A part of type `text`.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..Self::place("text") }
+    }
+
+    /// A part of a type that names no picture of its own.
+    pub(crate) fn place(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            text: None,
+            image: None,
+            video: None,
+            fps: None,
+            image_url: None,
+        }
+    }
+}
+
+impl WrittenContent {
+    /// The same content with no place in its texts: a mark such as `<image>` is what it says.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Parts(vec![WrittenPart::text(text)]),
+            Self::Parts(parts) => Self::Parts(parts),
+        }
+    }
+}
+
 /// The address in an `image_url` part.
 #[derive(Debug, Clone, PartialEq, DeriveDeserialize)]
 #[serde(deny_unknown_fields)]

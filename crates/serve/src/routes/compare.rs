@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::activation::sigmoid;
 use crate::admission::Admitted;
 use crate::error::{ApiError, ErrorBody};
 use crate::request::Question;
@@ -75,10 +76,8 @@ fn preferred(first: f32, second: f32) -> Option<usize> {
     }
 }
 
-/// Sigmoid of the difference, exact on both tails.
 fn probability(first: f32, second: f32) -> f64 {
-    let margin = f64::from(first) - f64::from(second);
-    if margin >= 0.0 { 1.0 / (1.0 + (-margin).exp()) } else { margin.exp() / (1.0 + margin.exp()) }
+    sigmoid(f64::from(first) - f64::from(second))
 }
 
 #[cfg(test)]

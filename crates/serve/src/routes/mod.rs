@@ -4,17 +4,27 @@
 
 pub mod best_of_n;
 pub mod card;
+pub mod classify;
 pub mod compare;
+pub mod embeddings;
 pub mod feedback;
+pub mod get_reward;
+pub mod kserve;
 pub mod operation;
+pub mod pooling;
+pub mod predict;
+pub mod rerank;
 pub mod reward;
+pub mod score;
+pub mod score_evaluation;
+pub mod slime;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -41,6 +51,16 @@ fn routes() -> OpenApiRouter<Server> {
         .merge(best_of_n::routes())
         .merge(feedback::routes())
         .merge(card::routes())
+        .merge(classify::routes())
+        .merge(pooling::routes())
+        .merge(score::routes())
+        .merge(rerank::routes())
+        .merge(get_reward::routes())
+        .merge(slime::routes())
+        .merge(score_evaluation::routes())
+        .merge(embeddings::routes())
+        .merge(predict::routes())
+        .merge(kserve::routes())
         .merge(operation::routes())
 }
 
@@ -61,6 +81,24 @@ pub fn app(server: Server) -> Router {
         .layer(middleware::from_fn_with_state(server.clone(), count))
         .layer(middleware::from_fn_with_state(server.clone(), request_id::name))
         .with_state(server)
+}
+
+/// The route at `path` under another path, in the document as well.
+fn alias(
+    mut router: OpenApiRouter<Server>,
+    path: &str,
+    other: &str,
+    handler: MethodRouter<Server>,
+) -> OpenApiRouter<Server> {
+    let paths = &mut router.get_openapi_mut().paths.paths;
+    let mut item =
+        paths.get(path).cloned().expect("the route is in the document under its first path");
+    if let Some(operation) = &mut item.post {
+        // Names of operations are unique in a document.
+        operation.operation_id = None;
+    }
+    paths.insert(other.to_owned(), item);
+    router.route(other, handler)
 }
 
 async fn not_found() -> ApiError {

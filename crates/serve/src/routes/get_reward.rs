@@ -1,0 +1,75 @@
+//! `POST /get_reward` of `OpenRLHF`: rewards of rendered queries.
+//!
+//! # Source
+//! `OpenRLHF` 0.11.2.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::admission::Admitted;
+use crate::error::{ApiError, ErrorBody};
+use crate::protocol::examples::{PICTURE, PICTURED, RENDERED};
+use crate::protocol::options::{Optional, Posted, Protocol, describe, neutral};
+use crate::protocol::texts::{OneOrMany, Pictures, Texts, schema};
+use crate::server::Server;
+
+pub(super) fn routes() -> OpenApiRouter<Server> {
+    let mut router = OpenApiRouter::new().routes(routes!(get_reward));
+    describe::<GetRewardBody>(router.get_openapi_mut());
+    router
+}
+
+/// Queries to score.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetRewardBody {
+    /// Whole conversations with their answers and special tokens, as the model's own chat template renders them. The template is checked.
+    #[schema(value_type = schema::Texts)]
+    query: OneOrMany,
+    /// Pictures for the places in `query`; an extension.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Pictures>)]
+    images: Pictures,
+}
+
+impl Protocol for GetRewardBody {
+    const OPTIONS: &'static [&'static [Optional]] = &[&[neutral("prompts"), neutral("labels")]];
+}
+
+/// Rewards of queries.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GetRewardReply {
+    /// One for each query, in order: the reward itself.
+    rewards: Vec<f32>,
+}
+
+/// Score rendered queries
+///
+/// A query is a whole conversation with its answer, rendered by the model's own chat template; a text that the template does not render, such
+/// as an answer that was cut off before its end, is refused as `template_mismatch`. Pictures for its image places come in `images`.
+#[utoipa::path(
+    post,
+    path = "/get_reward",
+    tags = ["OpenRLHF"],
+    request_body(content = GetRewardBody, example = json!({
+        "query": [RENDERED, PICTURED], "prompts": ["…", "…"], "labels": ["4", "red"], "images": [[], [PICTURE]]
+    })),
+    responses(
+        (status = 200, description = "The rewards", body = GetRewardReply),
+        (status = 400, description = "The request cannot be scored as it is", body = ErrorBody),
+    )
+)]
+async fn get_reward(
+    State(server): State<Server>,
+    request: Admitted<Posted<GetRewardBody>>,
+) -> Result<Json<GetRewardReply>, ApiError> {
+    let Admitted { body: Posted(GetRewardBody { query, images }), place } = request;
+    let texts = Texts { texts: query, pictures: images, keys: ["query", "images"] };
+    let scored = texts.score(&server, &place, None).await?;
+    Ok(Json(GetRewardReply { rewards: scored.rewards }))
+}
