@@ -125,11 +125,17 @@ impl WrittenPart {
 }
 
 impl WrittenContent {
-    /// The same content with no place in its texts: a mark such as `<image>` is what it says.
+    /// Text without places: a mark such as `<image>` is what it says. No text is no part.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::Parts(if text.is_empty() { Vec::new() } else { vec![WrittenPart::text(text)] })
+    }
+
+    /// The same content without places in its texts.
     #[must_use]
     pub fn without_marks(self) -> Self {
         match self {
-            Self::Text(text) => Self::Parts(vec![WrittenPart::text(text)]),
+            Self::Text(text) => Self::plain(text),
             Self::Parts(parts) => Self::Parts(parts),
         }
     }

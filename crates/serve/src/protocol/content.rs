@@ -25,8 +25,7 @@ struct WrittenItem {
 impl Item {
     /// A text that stands at a place.
     pub(crate) fn text(place: impl Into<String>, text: impl Into<String>) -> Self {
-        let content = WrittenContent::Parts(vec![WrittenPart::text(text)]);
-        Self { place: place.into(), content }
+        Self { place: place.into(), content: WrittenContent::plain(text) }
     }
 
     /// Reads a text, or an object with parts in `content`.

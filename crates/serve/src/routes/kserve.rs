@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,7 +45,7 @@ pub struct InferBody {
     id: Option<String>,
     /// `sentences`: whole conversations as the model's own chat template renders them; and `images`, an extension: pictures for their places.
     inputs: Vec<Input>,
-    /// Only `rewards`.
+    /// None, or `rewards`.
     #[serde(default)]
     outputs: Vec<AskedOutput>,
 }

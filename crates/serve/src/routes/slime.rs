@@ -11,7 +11,6 @@ use prompt::{END_OF_TURN, START_OF_TURN, WrittenMessage, WrittenResponse, Writte
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
