@@ -26,7 +26,7 @@ pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
 pub use row::{
-    Draft, DraftContent, Open, Picture, Piece, Row, RowError, WrittenContent, WrittenFrames,
+    Draft, DraftContent, Open, Picture, Piece, Place, Row, RowError, WrittenContent, WrittenFrames,
     WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
     count_places, place,
 };

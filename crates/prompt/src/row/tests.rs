@@ -245,8 +245,7 @@ fn a_response_may_be_messages_and_holds_its_own_pictures() {
 #[test]
 fn a_response_of_messages_is_the_assistants_and_takes_no_listed_picture() {
     let user = r#"{"prompt":"p","responses":["a",[{"role":"user","content":"b"}]]}"#;
-    let expected =
-        "response 1 (counted from 0) must begin and end with a message from `assistant`";
+    let expected = "response 1 (counted from 0) must begin and end with a message from `assistant`";
     assert_eq!(refusal(user), expected);
     let nothing = r#"{"prompt":"p","responses":[[]]}"#;
     assert!(refusal(nothing).contains("response 0 (counted from 0) is empty"));
