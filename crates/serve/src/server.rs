@@ -65,12 +65,12 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The preference file cannot be written.
-    #[error("`{}` of --feedback cannot be appended to: {source}; give a file in a folder that can be written", path.display())]
+    #[error("`{}` of --feedback cannot be appended to: {reason}; give a file in a folder that can be written", path.display())]
     Feedback {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The system gave no thread.
     #[error("cannot start the thread of the model: {source}")]
@@ -344,7 +344,7 @@ impl Server {
 fn open_feedback(path: PathBuf) -> Result<Arc<FeedbackFile>, StartError> {
     match FeedbackFile::open(&path) {
         Ok(file) => Ok(Arc::new(file)),
-        Err(source) => Err(StartError::Feedback { path, source }),
+        Err(reason) => Err(StartError::Feedback { path, reason }),
     }
 }
 
