@@ -99,7 +99,7 @@ impl ModelArgs {
     ) -> anyhow::Result<(Loaded, Device)> {
         let device = self.device.device()?;
         let limits = Limits {
-            max_decoded_pixels,
+            decoded_pixels: max_decoded_pixels,
             max_pixels: self.max_pixels,
             max_tokens: self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
         };

@@ -36,7 +36,8 @@ pub(crate) struct Loaded {
 pub(crate) struct Limits {
     pub(crate) max_pixels: Option<u64>,
     pub(crate) max_tokens: Option<usize>,
-    pub(crate) max_decoded_pixels: Option<u64>,
+    /// Most pixels that are decoded of one picture.
+    pub(crate) decoded_pixels: Option<u64>,
 }
 
 impl Loaded {
@@ -53,7 +54,7 @@ impl Loaded {
         let options = ProcessorOptions {
             max_pixels: limits.max_pixels,
             max_tokens: Some(limits.max_tokens.map_or(limit, |tokens| tokens.min(limit))),
-            max_decoded_pixels: limits.max_decoded_pixels.unwrap_or(defaults.max_decoded_pixels),
+            max_decoded_pixels: limits.decoded_pixels.unwrap_or(defaults.max_decoded_pixels),
             ..defaults
         };
         // Before the weights: a missing tokenizer should not cost the loading of gigabytes.

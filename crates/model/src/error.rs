@@ -341,9 +341,6 @@ pub enum WriteError {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// The probe scores could not be stored.
-    #[error(transparent)]
-    Probe(#[from] crate::probe::ProbeError),
     /// A head with no layers, or with more than can be read again.
     #[error("a reward head cannot have {found} layers; give 1 to {max}")]
     HeadLayers {

@@ -2,13 +2,13 @@
 //!
 //! What is done about a difference is the caller's decision.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engine::{DType, Device};
 use prompt::{EncodeError, Encoded, Processor, Sample};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{LoadError, ScoreError};
+use crate::error::{LoadError, ScoreError, WriteError};
 use crate::reward_model::RewardModel;
 
 /// File of the stored rewards in a model folder.
@@ -54,14 +54,6 @@ pub enum ProbeError {
     /// The stored scores cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The stored scores cannot be written.
-    #[error("cannot write `{}`: {source}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
 }
 
 /// What a model says of its stored rewards.
@@ -136,12 +128,12 @@ impl ProbeFile {
     ///
     /// # Errors
     /// Whatever the operating system says.
-    pub fn write(folder: &Path, scores: ProbeScores) -> Result<(), ProbeError> {
+    pub fn write(folder: &Path, scores: ProbeScores) -> Result<(), WriteError> {
         let file = folder.join(PROBE_FILE);
         let content = Self { form: FORM, scores: vec![scores] };
         let mut text = serde_json::to_string_pretty(&content).expect("probe scores are plain JSON");
         text.push('\n');
-        std::fs::write(&file, text).map_err(|source| ProbeError::Write { file, source })
+        std::fs::write(&file, text).map_err(|source| WriteError::Write { file, source })
     }
 
     /// Compares with what a model gives now: bit for bit on the tier on which they were stored, otherwise as closely as tiers agree.

@@ -28,7 +28,7 @@ pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
 pub use rendered::TemplateMismatch;
 pub use row::{
-    Draft, DraftContent, Open, Picture, Piece, Row, RowError, WrittenContent, WrittenFrames,
+    Draft, DraftContent, Open, Picture, Piece, Place, Row, RowError, WrittenContent, WrittenFrames,
     WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
     count_places, place,
 };

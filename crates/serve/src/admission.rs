@@ -137,7 +137,7 @@ impl<T: ReadBody> FromRequest<Server> for Admitted<T> {
 async fn read(body: Body, limits: &Limits) -> Result<axum::body::Bytes, ApiError> {
     to_bytes(body, limits.max_body_bytes).await.map_err(|error| {
         let is_limit = std::error::Error::source(&error)
-            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
         if is_limit {
             return body_too_large(limits);
         }

@@ -100,9 +100,9 @@ impl Default for Limits {
             max_preparing: 2,
             max_connections: 4096,
             batch_tokens: 4096,
-            batch_window: Duration::from_micros(2000),
-            timeout: Duration::from_secs(60),
-            max_timeout: Duration::from_secs(600),
+            batch_window: Duration::from_millis(2),
+            timeout: Duration::from_mins(1),
+            max_timeout: Duration::from_mins(10),
             receive_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
         }

@@ -139,7 +139,7 @@ impl From<RowError> for ApiError {
             RowError::EndsWithAssistant => ("ends_with_assistant", Some("messages".to_owned())),
             RowError::PictureCount { kind, .. } => ("picture_count", Some(format!("{kind}s"))),
             RowError::NoUserMessage => ("no_user_message", Some("messages".to_owned())),
-            RowError::Part { path, .. } => ("invalid_part", Some(path.clone())),
+            RowError::Part { place, .. } => ("invalid_part", Some(place.path.clone())),
             RowError::DataUrl { label, .. } => ("invalid_data_url", Some(label.clone())),
             RowError::RemoteImage { .. } => ("url_not_allowed", None),
             _ => ("invalid_request", None),

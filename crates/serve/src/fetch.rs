@@ -104,18 +104,19 @@ impl Resolver for PublicOnly {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(inner) => is_public_v4(inner),
-            // Everything public so far lies in 2000::/3, with exceptions for documentation, tunnels and benchmarks.
-            None => {
-                let [first, second, ..] = address.segments();
-                first & 0xe000 == 0x2000
-                    && !(first == 0x2001 && second < 0x0200)
-                    && !(first == 0x2001 && second == 0x0db8)
-                    && !(first == 0x3fff && second < 0x1000)
-            }
-        },
+        IpAddr::V6(address) => {
+            embedded_v4(address).map_or_else(|| is_public_v6(address), is_public_v4)
+        }
     }
+}
+
+/// Everything public so far lies in `2000::/3`, with exceptions for documentation, tunnels and benchmarks.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    first & 0xe000 == 0x2000
+        && !(first == 0x2001 && second < 0x0200)
+        && !(first == 0x2001 && second == 0x0db8)
+        && !(first == 0x3fff && second < 0x1000)
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -142,7 +143,7 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         Ipv4Addr::new(a, b, c, d)
     };
     match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x0064, 0xff9b, ..] => Some(at(6)),
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] => Some(at(6)),
         [0x2002, ..] => Some(at(1)),
         _ => None,
     }
@@ -174,6 +175,7 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b:1::101:101",
             "2002:7f00:1::",
             "2001:db8::1",
         ] {

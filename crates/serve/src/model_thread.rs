@@ -12,18 +12,24 @@ use crate::batcher::{Batcher, Job};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 
-/// What the model made of one request.
+/// What came of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Computed {
+    pub(crate) rewarded: Rewarded,
+    /// Time from the queue to the batch.
+    pub(crate) queue_time: Duration,
+    /// Time of the whole batch.
+    pub(crate) compute_time: Duration,
+}
+
+/// What the model made of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rewarded {
     pub(crate) rewards: Vec<f32>,
     /// Tokens that were not computed because other responses of the request have them, too.
     pub(crate) shared_tokens: usize,
     /// Tokens that were not computed because an earlier call had them.
     pub(crate) cached_tokens: usize,
-    /// Time from the queue to the batch.
-    pub(crate) waited: Duration,
-    /// Time of the whole batch.
-    pub(crate) computed: Duration,
 }
 
 /// Says that the model is lost when its thread ends in any way.
@@ -48,29 +54,20 @@ pub(crate) fn run(
         let groups: Vec<Vec<&Encoded>> =
             batch.iter().map(|job| job.conversations.iter().collect()).collect();
         let scored = score(model, &groups);
-        let computed = began.elapsed();
+        let compute_time = began.elapsed();
         drop(groups);
-        metrics.batch(&batch_sizes(&batch), computed);
+        metrics.batch(&batch_sizes(&batch), compute_time);
         for (job, scored) in batch.into_iter().zip(scored) {
-            let waited = began.saturating_duration_since(job.queued);
-            let reply = scored.map(|(rewards, shared_tokens, cached_tokens)| Computed {
-                rewards,
-                shared_tokens,
-                cached_tokens,
-                waited,
-                computed,
-            });
+            let queue_time = began.saturating_duration_since(job.queued);
+            let reply = scored.map(|rewarded| Computed { rewarded, queue_time, compute_time });
             // A caller that has gone meanwhile needs no reply.
             let _ = job.reply.send(reply);
         }
     }
 }
 
-/// The one call into the model: rewards, shared tokens and cached tokens of each group.
-fn score(
-    model: &RewardModel,
-    groups: &[Vec<&Encoded>],
-) -> Vec<Result<(Vec<f32>, usize, usize), ScoreError>> {
+/// The one call into the model.
+fn score(model: &RewardModel, groups: &[Vec<&Encoded>]) -> Vec<Result<Rewarded, ScoreError>> {
     let shared = |group: &[&Encoded]| {
         let tokens: usize = group.iter().map(|one| one.len()).sum();
         tokens - model.pack(group).num_rows()
@@ -79,7 +76,9 @@ fn score(
     scored
         .into_iter()
         .zip(groups)
-        .map(|(rewards, group)| Ok((rewards?, shared(group), 0)))
+        .map(|(rewards, group)| {
+            Ok(Rewarded { rewards: rewards?, shared_tokens: shared(group), cached_tokens: 0 })
+        })
         .collect()
 }
 

@@ -20,7 +20,7 @@ use crate::config::{Config, Identity, Limits, Served};
 use crate::error::ApiError;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::model_thread::{self, Computed};
+use crate::model_thread::{self, Computed, Rewarded};
 use crate::pictures::{Found, PictureRules};
 use crate::prepare::{Prepared, prepare};
 use crate::request::Ask;
@@ -231,7 +231,8 @@ impl Server {
         let tokens: usize = conversations.iter().map(prompt::Encoded::len).sum();
         let num_pictured = conversations.iter().map(prompt::Encoded::visual_tokens).sum::<usize>();
         let computed = self.compute(conversations, beginning, &places).await?;
-        let Computed { rewards, shared_tokens, cached_tokens, waited, computed } = computed;
+        let Computed { rewarded, queue_time, compute_time } = computed;
+        let Rewarded { rewards, shared_tokens, cached_tokens } = rewarded;
         let total = arrived.elapsed();
         let metrics = self.metrics();
         metrics.rewards.add(rewards.len() as u64);
@@ -240,7 +241,7 @@ impl Server {
         metrics.shared_tokens.add(shared_tokens as u64);
         metrics.cached_tokens.add(cached_tokens as u64);
         metrics.prepare_time.time(prepare_time);
-        metrics.queue_time.time(waited);
+        metrics.queue_time.time(queue_time);
         metrics.total_time.time(total);
         let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         Ok(Scored {
@@ -253,9 +254,9 @@ impl Server {
                 cached_tokens,
             },
             timings: Timings {
-                queue_ms: millis(waited),
+                queue_ms: millis(queue_time),
                 prepare_ms: millis(prepare_time),
-                compute_ms: millis(computed),
+                compute_ms: millis(compute_time),
                 total_ms: millis(total),
             },
         })

@@ -51,7 +51,7 @@ fn write_probe_scores(model: &TrainableModel, folder: &Path) -> Result<(), Write
     let Ok(scores) = ProbeScores::compute(model, &processor, device, *dtype) else {
         return Ok(());
     };
-    Ok(ProbeFile::write(folder, scores)?)
+    ProbeFile::write(folder, scores)
 }
 
 /// The stored tensors in their order, then the head by the names that are written.

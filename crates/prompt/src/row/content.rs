@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::places::{Draft, DraftContent, Piece, place};
 use super::written::{WrittenContent, WrittenFrames, WrittenMessage, WrittenPart, WrittenVideo};
-use super::{Picture, RowError};
+use super::{Picture, Place, RowError};
 use crate::conversation::{ImageSource, Message, VideoSource};
 
 /// What becomes of a picture that a row names.
@@ -53,7 +53,7 @@ impl Pictures {
             let content = match &message.content {
                 WrittenContent::Text(text) => DraftContent::Text(text.clone()),
                 WrittenContent::Parts(parts) => {
-                    DraftContent::Pieces(MessagePlace::of_prompt(index).pieces(parts, open)?)
+                    DraftContent::Pieces(Place::of_prompt(index).pieces(parts, open)?)
                 }
             };
             Ok(Draft { role: message.role.clone(), content })
@@ -92,7 +92,7 @@ pub(super) fn answer(
         let pieces = match &message.content {
             WrittenContent::Text(text) => vec![Piece::Text(text.clone())],
             WrittenContent::Parts(parts) => {
-                MessagePlace::of_response(response, index, written.len()).pieces(parts, open)?
+                Place::of_response(response, index, written.len()).pieces(parts, open)?
             }
         };
         Ok(Draft { role: message.role.clone(), content: DraftContent::Pieces(pieces) })
@@ -101,13 +101,7 @@ pub(super) fn answer(
     place(&drafts, &[], &[])
 }
 
-/// Where a message stands in its row, in words and as a path of keys.
-struct MessagePlace {
-    words: String,
-    path: String,
-}
-
-impl MessagePlace {
+impl Place {
     fn of_prompt(message: usize) -> Self {
         Self { words: format!("message {message}"), path: format!("messages[{message}]") }
     }
@@ -127,11 +121,10 @@ impl MessagePlace {
 
     fn piece(&self, part: usize, raw: &WrittenPart, open: &Open<'_>) -> Result<Piece, RowError> {
         let path = format!("{}.content[{part}]", self.path);
-        let label = format!("the picture in {}, part {part}", self.words);
-        let place = format!("{}, part {part}", self.words);
+        let words = format!("{}, part {part}", self.words);
+        let label = format!("the picture in {words}");
         let fault = |reason: &str| RowError::Part {
-            place: place.clone(),
-            path: path.clone(),
+            place: Box::new(Place { words: words.clone(), path: path.clone() }),
             reason: reason.to_owned(),
         };
         let image = |written: &str| {

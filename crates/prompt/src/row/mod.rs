@@ -101,12 +101,10 @@ pub enum RowError {
         reason: String,
     },
     /// A part that lacks what its type needs.
-    #[error("{place}: {reason}")]
+    #[error("{}: {reason}", place.words)]
     Part {
-        /// Where it stands, in words; everything is counted from 0.
-        place: String,
-        /// Where it stands, as a path of keys.
-        path: String,
+        /// Where it stands.
+        place: Box<Place>,
         /// What is wrong with it.
         reason: String,
     },
@@ -121,6 +119,15 @@ pub struct Row {
     pub responses: Vec<WrittenResponse>,
     question: Question,
     pictures: Pictures,
+}
+
+/// Where something stands in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// In words; everything is counted from 0.
+    pub words: String,
+    /// As a path of keys such as `messages[0].content[1]`.
+    pub path: String,
 }
 
 /// A picture that a row names.

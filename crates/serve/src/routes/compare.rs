@@ -1,5 +1,7 @@
 //! `POST /v1/compare`: which of two answers is better, and how sure the model is.
 
+use std::cmp::Ordering;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -67,7 +69,11 @@ async fn compare(
 }
 
 fn preferred(first: f32, second: f32) -> Option<usize> {
-    if first == second { None } else { Some(usize::from(second > first)) }
+    match first.partial_cmp(&second) {
+        Some(Ordering::Greater) => Some(0),
+        Some(Ordering::Less) => Some(1),
+        Some(Ordering::Equal) | None => None,
+    }
 }
 
 fn probability(first: f32, second: f32) -> f64 {
