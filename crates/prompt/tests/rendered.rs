@@ -100,7 +100,7 @@ fn a_text_that_the_template_does_not_write_is_told_apart() {
     ] {
         match fault(text) {
             TemplateMismatch::Differs { character: found, .. } => {
-                assert_eq!(found, character, "{text}")
+                assert_eq!(found, character, "{text}");
             }
             other => panic!("{text}: {other}"),
         }

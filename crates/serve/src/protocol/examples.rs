@@ -1,4 +1,4 @@
-//! Values of the examples in the OpenAPI document. Each example can be sent as it stands.
+//! Values of the examples in the `OpenAPI` document. Each example can be sent as it stands.
 
 /// A small red picture.
 pub(crate) const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAADgAAAA4CAIAAAAn5KxJAAAAQ0lEQVR42u3OQQkAAAgEsEty/aMYy4cphMECLNO+EFFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFR0bN+SnG1YZXy7gAAAABJRU5ErkJggg==";

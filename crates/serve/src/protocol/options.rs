@@ -58,7 +58,10 @@ impl Optional {
         match &self.rule {
             Rule::Neutral => true,
             Rule::Only { values, .. } => {
-                value.is_null() || values.iter().any(|text| value.to_string() == *text)
+                value.is_null()
+                    || values
+                        .iter()
+                        .any(|text| text.parse().is_ok_and(|allowed: Value| allowed == *value))
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::server::{Scored, Server};
 
 /// Texts of whole conversations, as a template has rendered them.
 pub(crate) struct Texts {
-    pub(crate) texts: OneOrMany,
+    pub(crate) written: OneOrMany,
     pub(crate) pictures: Pictures,
     /// Keys of the texts and of the pictures in the body.
     pub(crate) keys: [&'static str; 2],
@@ -55,15 +55,15 @@ impl Texts {
     ) -> Result<Scored, ApiError> {
         server.check_model(model.as_deref())?;
         let key = self.keys[0];
-        Ask::check_count(self.texts.len(), key, server.limits())?;
+        Ask::check_count(self.written.len(), key, server.limits())?;
         let questions = server.with_processor(move |processor| self.questions(processor)).await?;
         server.score(Ask::new(questions, model, key, server.limits())?, place).await
     }
 
     fn questions(self, processor: &Processor) -> Result<Vec<Asked>, ApiError> {
-        let Self { texts, pictures, keys: [key, pictures_key] } = self;
-        let pictures = pictures.of_texts(texts.len(), pictures_key)?;
-        let named = texts.named(key);
+        let Self { written, pictures, keys: [key, pictures_key] } = self;
+        let pictures = pictures.of_texts(written.len(), pictures_key)?;
+        let named = written.named(key);
         named
             .into_iter()
             .zip(pictures)
@@ -226,7 +226,7 @@ impl<'de> Deserialize<'de> for Pictures {
     }
 }
 
-/// How the types of this file look in the OpenAPI document.
+/// How the types of this file look in the `OpenAPI` document.
 #[expect(dead_code, reason = "only their shapes are used")]
 pub(crate) mod schema {
     use utoipa::ToSchema;

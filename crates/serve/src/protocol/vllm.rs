@@ -88,7 +88,7 @@ impl Input {
         match self {
             Self::Texts { input, images } => {
                 let keys = ["input", "images"];
-                Texts { texts: input, pictures: images, keys }.score(server, place, model).await
+                Texts { written: input, pictures: images, keys }.score(server, place, model).await
             }
             Self::Messages(messages) => {
                 let asked = content::conversation(messages)?;

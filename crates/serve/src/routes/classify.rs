@@ -275,7 +275,7 @@ async fn embeddings(
 ) -> Result<Response, ApiError> {
     let EmbeddingText { text, image_data } = body;
     let is_one = matches!(text, OneOrMany::One(_));
-    let texts = Texts { texts: text, pictures: image_data, keys: ["text", "image_data"] };
+    let texts = Texts { written: text, pictures: image_data, keys: ["text", "image_data"] };
     let Scored { rewards, usage, .. } = texts.score(server, place, None).await?;
     let mut embedded: Vec<Embedded> = rewards
         .into_iter()

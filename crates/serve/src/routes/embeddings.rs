@@ -97,7 +97,7 @@ async fn embeddings(
 ) -> Result<Json<EmbeddingsReply>, ApiError> {
     let Admitted { body: Posted(body), place } = request;
     let EmbeddingsBody { model, input, images, encoding_format } = body;
-    let texts = Texts { texts: input, pictures: images, keys: ["input", "images"] };
+    let texts = Texts { written: input, pictures: images, keys: ["input", "images"] };
     let scored = texts.score(&server, &place, model).await?;
     let embedding = |(index, reward): (usize, &f32)| EmbeddingFacts {
         object: "embedding",

@@ -68,7 +68,7 @@ async fn get_reward(
     request: Admitted<Posted<GetRewardBody>>,
 ) -> Result<Json<GetRewardReply>, ApiError> {
     let Admitted { body: Posted(GetRewardBody { query, images }), place } = request;
-    let texts = Texts { texts: query, pictures: images, keys: ["query", "images"] };
+    let texts = Texts { written: query, pictures: images, keys: ["query", "images"] };
     let scored = texts.score(&server, &place, None).await?;
     Ok(Json(GetRewardReply { rewards: scored.rewards }))
 }

@@ -311,7 +311,7 @@ fn read(inputs: Vec<Input>) -> Result<Texts, ApiError> {
     let pictures = pictures.map_or(Pictures::None, |(pictures, columns)| {
         Pictures::Lists(pictures.chunks(columns.max(1)).map(<[String]>::to_vec).collect())
     });
-    Ok(Texts { texts: OneOrMany::Many(texts), pictures, keys: ["sentences", "images"] })
+    Ok(Texts { written: OneOrMany::Many(texts), pictures, keys: ["sentences", "images"] })
 }
 
 impl Input {

@@ -103,7 +103,7 @@ async fn predict(
     let scored = match inputs {
         Inputs::Texts(texts) => {
             let keys = ["inputs", "images"];
-            Texts { texts, pictures: images, keys }.score(&server, &place, None).await?
+            Texts { written: texts, pictures: images, keys }.score(&server, &place, None).await?
         }
         Inputs::Pairs(_) if images != Pictures::None => {
             let message = "pictures belong to rendered texts; a pair has no place for them";

@@ -81,8 +81,11 @@ async fn score_evaluation(
     request: Admitted<Posted<ScoreEvaluationBody>>,
 ) -> Result<Json<ScoreEvaluationReply>, ApiError> {
     let Admitted { body: Posted(ScoreEvaluationBody { model, messages, images }), place } = request;
-    let texts =
-        Texts { texts: OneOrMany::Many(messages), pictures: images, keys: ["messages", "images"] };
+    let texts = Texts {
+        written: OneOrMany::Many(messages),
+        pictures: images,
+        keys: ["messages", "images"],
+    };
     let asked = model.clone().filter(|name| name != ANY_MODEL);
     let scored = texts.score(&server, &place, asked).await?;
     Ok(Json(ScoreEvaluationReply {

@@ -80,7 +80,7 @@ async fn slime(
         Prompt::Text(text) if text.contains(START_OF_TURN) => {
             let texts = OneOrMany::One(format!("{text}{answer}{END_OF_TURN}"));
             let pictures = Pictures::List(images);
-            let texts = Texts { texts, pictures, keys: ["prompt", "images"] };
+            let texts = Texts { written: texts, pictures, keys: ["prompt", "images"] };
             texts.score(&server, &place, None).await?
         }
         written => {
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Prompt {
     }
 }
 
-/// How the types of this file look in the OpenAPI document.
+/// How the types of this file look in the `OpenAPI` document.
 #[expect(dead_code, reason = "only their shapes are used")]
 mod schema {
     use super::{ToSchema, request};
