@@ -183,7 +183,8 @@ mod tests {
     #[test]
     fn the_same_tier_must_give_the_same_bits_and_another_one_nearly() {
         let file = ProbeFile { form: FORM, scores: vec![scores("f32", "amx", &[1.0, -2.0])] };
-        let replay = |dtype, tier, rewards| file.replay(&scores(dtype, tier, rewards));
+        let replay =
+            |dtype: &str, tier: &str, rewards: &[f32]| file.replay(&scores(dtype, tier, rewards));
         assert_eq!(replay("f32", "amx", &[1.0, -2.0]), Replay::Same);
         let next = f32::from_bits((-2.0_f32).to_bits() + 1);
         let different = Replay::Different { index: 1, stored: -2.0, found: next };
