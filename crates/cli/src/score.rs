@@ -22,7 +22,8 @@ Rows:
   Paths start at the folder of the file. <image> in the prompt says where a picture belongs; without it
   pictures come first. A row without an id is named by its line. Instead of \"prompt\" there may be
   \"messages\": [{\"role\": …, \"content\": …}, …], and besides the images
-  \"videos\": [{\"frames\": [path, …], \"fps\": number}, …] with <video> in the text.
+  \"videos\": [{\"frames\": [path, …], \"fps\": number}, …] with <video> in the text. A response may also be a
+  message from the assistant, or a list of messages that begins and ends with one.
 
   Every row gives one output row, in the order of the input:
     {\"id\": text, \"scores\": [number for each response], \"tokens\": [tokens of each conversation],

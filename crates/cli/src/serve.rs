@@ -129,8 +129,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             args.host
         );
     }
-    let (loaded, _) =
+    let (loaded, device) =
         args.options.load_with(&args.model, Some(args.pictures.max_decoded_pixels))?;
+    if args.selfcheck && !selfcheck(&args.model, &loaded, &device)? {
+        return Ok(Outcome::CheckFailed);
+    }
     let identity = identity(&args.model, &loaded)?;
     let Loaded { model, processor, .. } = loaded;
     let name = args.name.clone().unwrap_or_else(|| folder_name(&args.model));

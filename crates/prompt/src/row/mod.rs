@@ -199,7 +199,7 @@ impl Row {
         })
     }
 
-    /// The pictures that the row names, in the order in which they are asked for.
+    /// The pictures that the row names, each as its place (a path of keys) and its name, in the order in which they are asked for.
     ///
     /// # Errors
     /// As [`Row::conversations`], but for what is wrong with the names themselves.

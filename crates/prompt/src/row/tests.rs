@@ -227,3 +227,29 @@ fn parts_that_lack_something_are_refused() {
         "message 0, part 0: `image` does not belong to a part of type `text`"
     );
 }
+
+#[test]
+fn a_response_may_be_messages_and_holds_its_own_pictures() {
+    let line = r#"{"images":["a.png"],"prompt":"p","responses":["<image> 1",{"role":"assistant","content":[{"type":"image","image":"b.png"},{"type":"text","text":"2"}]},[{"role":"assistant","content":"3"},{"role":"user","content":"more"},{"role":"assistant","content":"4"}]]}"#;
+    let conversations = conversations(line).unwrap();
+    let lengths: Vec<usize> = conversations.iter().map(|one| one.messages.len()).collect();
+    assert_eq!(lengths, [2, 2, 4]);
+    assert_eq!(conversations[0].messages[1].content, [Part::Text("<image> 1".to_owned())]);
+    let Part::Image(image) = &conversations[1].messages[1].content[0] else { panic!("a picture") };
+    assert_eq!(image.name(), "data/b.png");
+    let places = [("images[0]", "a.png"), ("responses[1].content[0]", "b.png")];
+    let expected = places.map(|(place, name)| (place.to_owned(), name.to_owned()));
+    assert_eq!(parse(line).unwrap().pictures().unwrap(), expected);
+}
+
+#[test]
+fn a_response_of_messages_is_the_assistants_and_takes_no_listed_picture() {
+    let user = r#"{"prompt":"p","responses":["a",[{"role":"user","content":"b"}]]}"#;
+    let expected =
+        "response 1 (counted from 0) must begin and end with a message from `assistant`";
+    assert_eq!(refusal(user), expected);
+    let nothing = r#"{"prompt":"p","responses":[[]]}"#;
+    assert!(refusal(nothing).contains("response 0 (counted from 0) is empty"));
+    let listed = r#"{"images":["a.png"],"prompt":"p","responses":[{"role":"assistant","content":[{"type":"image"}]}]}"#;
+    assert!(refusal(listed).contains("the number of image placeholders is 1"));
+}
