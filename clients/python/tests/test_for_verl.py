@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
+import os
 import unittest
 from typing import Any
+from unittest import mock
 
 from adapter_case import RED, ServedCase
 from basereward_client import errors
@@ -73,6 +75,14 @@ class Verl(ServedCase):
         )
         for result in results:
             self.assertEqual(result, {"reward_score": expected, "reward_extra_info": {"reward_failed": 0.0}})
+
+    def test_the_configuration_may_name_the_server(self) -> None:
+        config = self.config(basereward={"urls": [self.server.url], "timeout": 30})
+        with mock.patch.dict(os.environ, BASEREWARD_URL="http://127.0.0.1:9"):
+            [result] = self.run_manager(
+                config, self.data("It is red.", raw_prompt=[{"role": "user", "content": "Why?"}])
+            )
+        self.assertEqual(result["reward_score"], self.reward("Why?", "It is red."))
 
     def test_a_failed_reward_is_nan_only_where_the_estimator_leaves_it_out(self) -> None:
         [result] = self.run_manager(self.config(), self.data("It is red.", images=[b"no picture"]))

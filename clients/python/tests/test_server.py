@@ -208,6 +208,26 @@ class SeveralServers(unittest.TestCase):
         assert isinstance(result, Failed)
         self.assertEqual(result.code, "no_reply")
 
+    def test_an_overloaded_server_gets_its_requests_again_and_every_reward_comes(self) -> None:
+        server = support.Server(self.folder, "--max-requests", "1")
+        self.addCleanup(server.stop)
+        picture = support.png((7, 7, 7), 800, 800)
+        samples = [Sample(f"question {index}", "a", [picture]) for index in range(4)]
+        with Client(server.url, retries=20) as client:
+            results = client.score(samples)
+            self.assertGreater(client.counters.retries, 0)
+            alone = [client.reward(one.messages, [one.response], images=one.images).rewards[0] for one in samples]
+            self.assertEqual(results, alone)
+        with Client(server.url, retries=0) as client:
+            codes = {result.code for result in client.score(samples) if isinstance(result, Failed)}
+        self.assertEqual(codes, {"overloaded"})
+
+    def test_a_time_that_is_too_short_is_a_typed_error_of_the_server(self) -> None:
+        server = support.Server(self.folder)
+        self.addCleanup(server.stop)
+        with Client(server.url, timeout=0.001, retries=0) as client, self.assertRaises(errors.DeadlineExceeded):
+            client.reward("why?", RESPONSES, images=[support.png((7, 7, 7), 800, 800)])
+
     def test_two_models_behind_one_client_are_found_out(self) -> None:
         other = support.Folder(seed=1)
         self.addCleanup(other.remove)
