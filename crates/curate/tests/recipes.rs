@@ -1,6 +1,5 @@
 //! The recipes of curation that the repository offers can be read. What they read is not there.
 
-
 use std::path::{Path, PathBuf};
 
 use curate::recipe::{CurationRecipe, Expansion};
