@@ -20,6 +20,8 @@ from pathlib import Path
 from serving import HOST, Running, expected_rewards, percentile, rows_of, running, serve_command, written
 
 ROUTE = "/v1/reward"
+TOLERANCE = {"f32": 1e-3, "bf16": 0.5}
+"""How far the rewards of a peer may be from ours: rounding, which in bf16 is coarse."""
 ROUNDS = 200
 """Requests of each kind in the comparisons of one client, which have no duration of their own."""
 
@@ -145,11 +147,11 @@ def overhead(port: int, row: dict) -> dict:
     return {f"{name}_ms": round(statistics.median(values), 3) for name, values in parts.items()}
 
 
-def bench(binary: Path, model: Path, rows: list[dict]) -> float:
+def bench(binary: Path, model: Path, rows: list[dict], dtype: str) -> float:
     """Responses a second of `basereward bench score` over one of the rows, which is encoded before."""
-    with written([row for row in rows[:1]]) as file:
+    with written(rows[:1]) as file:
         command = [str(binary), "bench", "score", "--model", str(model), "--rows", str(file), "--json"]
-        command += ["--responses", str(len(rows[0]["responses"])), "--repeats", str(ROUNDS)]
+        command += ["--responses", str(len(rows[0]["responses"])), "--repeats", str(ROUNDS), "--dtype", dtype]
         finished = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(finished.stdout)["responses_per_sec"]
 
@@ -175,7 +177,7 @@ def measure(server: Running, rows: list[dict], arguments: argparse.Namespace, ex
         "server_cpus": round((server.cpu_seconds() - cpu) / seconds, 2),
         "peak_mib": server.memory() >> 20,
     }
-    return rates | judge(tally, expected, 0.05 if arguments.peer else None)
+    return rates | judge(tally, expected, TOLERANCE[arguments.dtype] if arguments.peer else None)
 
 
 def ours(server: Running, rows: list[dict]) -> dict:
@@ -202,7 +204,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=3)
     parser.add_argument("--questions", type=int, default=64)
     parser.add_argument("--responses", type=int, default=4)
-    parser.add_argument("--option", action="append", default=[], help="for `basereward serve`, such as --option=--cache-bytes=0")
+    parser.add_argument("--dtype", choices=list(TOLERANCE), default="bf16")
+    parser.add_argument("--option", action="append", default=[], help="of `serve`: --option=--cache-bytes=0")
     parser.add_argument("--peer", type=Path, help="script of another server, started with this Python")
     return parser.parse_args()
 
@@ -210,16 +213,18 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     rows = rows_of(arguments.rows, arguments.questions, arguments.responses)
-    expected = expected_rewards(arguments.binary, arguments.model, rows)
-    command = serve_command(arguments.binary, arguments.model, *arguments.option)
+    expected = expected_rewards(arguments.binary, arguments.model, rows, arguments.dtype)
+    command = serve_command(arguments.binary, arguments.model, "--dtype", arguments.dtype, *arguments.option)
     if arguments.peer:
-        command = [sys.executable, str(arguments.peer), str(arguments.model)]
+        command = [sys.executable, str(arguments.peer), str(arguments.model), "--dtype", arguments.dtype]
     with running(command) as server:
         report = measure(server, rows, arguments, expected)
         if not arguments.peer:
             report |= ours(server, rows)
     if not arguments.peer:
-        report["bench_responses_per_second"] = round(bench(arguments.binary, arguments.model, rows), 1)
+        report["bench_responses_per_second"] = round(
+            bench(arguments.binary, arguments.model, rows, arguments.dtype), 1
+        )
         share = report["responses_per_second"] / report["bench_responses_per_second"]
         report["share_of_bench"] = round(share, 3)
     print(json.dumps(report, indent=1))

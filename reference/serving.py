@@ -118,10 +118,10 @@ def written(rows: list[dict]) -> Iterator[Path]:
         yield file
 
 
-def expected_rewards(binary: Path, model: Path, rows: list[dict]) -> list[list[float]]:
+def expected_rewards(binary: Path, model: Path, rows: list[dict], dtype: str) -> list[list[float]]:
     """What `basereward score` says of the rows."""
     with written(rows) as file:
-        command = [str(binary), "score", str(model), str(file)]
+        command = [str(binary), "score", str(model), str(file), "--dtype", dtype]
         finished = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line)["scores"] for line in finished.stdout.splitlines()]
 
