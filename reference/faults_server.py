@@ -39,7 +39,7 @@ def code_of(status: int, body: bytes) -> str:
         code = json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError):
         raise Failed(f"status {status} with a body that names no code: {body[:200]!r}") from None
-    if status >= 500 and status != 503:
+    if status >= 500 and status not in (503, 504):
         raise Failed(f"status {status}: {body[:300]!r}")
     return f"{status} {code}"
 
@@ -169,6 +169,20 @@ def lying_png(side: int) -> bytes:
     return small[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + small[33:]
 
 
+def largest_picture(server: Running, row: dict) -> object:
+    """As much work as one small request can make, and what honest ones see of it."""
+    answers: list[str] = []
+    heavy = {**row, "images": [data_url(png(7000, 7000))]}
+    begin = time.monotonic()
+    worker = threading.Thread(target=lambda: answers.extend(at_once(1, lambda: refused(server, "/v1/reward", heavy))))
+    worker.start()
+    time.sleep(1)
+    meanwhile = refused(server, "/v1/reward", row)
+    waited = time.monotonic() - begin - 1
+    worker.join()
+    return {"it": answers, "it_s": round(time.monotonic() - begin, 1), "honest": meanwhile, "honest_s": round(waited, 1)}
+
+
 def fuzzed(server: Running, row: dict) -> object:
     """Random bodies for every route of the document."""
     chance, seen, count = random.Random(0), Counter(), 0
@@ -193,10 +207,11 @@ def methods(server: Running, _: dict) -> object:
 def disconnected(server: Running, row: dict) -> object:
     """Clients that go with half a body sent, or before their reply."""
     data = json.dumps(row).encode()
-    before = server.metrics()
+    chance, before = random.Random(0), server.metrics()
     for turn in range(400):
         with socket.create_connection((HOST, server.port)) as stream:
             stream.sendall(head(len(data)) + (data if turn % 2 else data[: len(data) // 2]))
+            time.sleep(chance.choice([0, 0.001, 0.003]))
             # Closed with a reset, so that the server cannot take it for an end of sending.
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     settled(server)
@@ -259,6 +274,8 @@ def many_connections(server: Running, row: dict) -> object:
     except OSError:
         pass
     try:
+        # The system connects those that it first had no room for in a second attempt.
+        time.sleep(5)
         begin = time.monotonic()
         status, _ = server.ask("POST", "/v1/reward", row, timeout=PATIENCE)
         waited = time.monotonic() - begin
@@ -282,6 +299,7 @@ FAULTS = [
     disconnected,
     slow,
     many_connections,
+    largest_picture,
 ]
 
 

@@ -105,17 +105,19 @@ def judge(tally: Tally, expected: list[list[float]], tolerance: float | None) ->
     return counts | quantiles
 
 
-def together(port: int, row: dict) -> dict:
-    """One request with all answers against one request for each of them sent at once, over a prompt the server knows."""
-    whole, parts = [request_bytes(row)], [request_bytes(row | {"responses": [text]}) for text in row["responses"]]
+def together(port: int, row: dict, fresh: bool) -> dict:
+    """One request with all answers against one request for each of them sent at once, over a new prompt or a known one."""
 
     async def rounds() -> dict[str, list[float]]:
-        connections = [await asyncio.open_connection(HOST, port) for _ in parts]
+        connections = [await asyncio.open_connection(HOST, port) for _ in row["responses"]]
         seconds: dict[str, list[float]] = {"whole": [], "parts": []}
         for turn in range(2 * ROUNDS):
+            asked = row | ({"prompt": f"{turn}. {row['prompt']}"} if fresh else {})
+            whole, parts = [asked], [asked | {"responses": [text]} for text in row["responses"]]
             name, requests = ("whole", whole) if turn % 2 else ("parts", parts)
+            written = [request_bytes(request) for request in requests]
             begin = time.perf_counter()
-            await asyncio.gather(*map(exchange, connections, requests))
+            await asyncio.gather(*map(exchange, connections, written))
             seconds[name].append((time.perf_counter() - begin) * 1e3)
         return seconds
 
@@ -189,7 +191,8 @@ def ours(server: Running, rows: list[dict]) -> dict:
     return {
         "metrics_p99_at_most": {name: quantile_of(metrics, name, 0.99) for name in names},
         "cached_share": round(metrics["basereward_cached_tokens_total"] / metrics["basereward_tokens_total"], 3),
-        "one_prompt": together(server.port, one),
+        "new_prompt": together(server.port, one, fresh=True),
+        "known_prompt": together(server.port, one, fresh=False),
         "one_client": overhead(server.port, shapes[0]),
     }
 
