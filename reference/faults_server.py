@@ -77,7 +77,9 @@ def png(width: int, height: int) -> bytes:
     line = bytes(1 + (width + 7) // 8)
     pixels = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), (b"IDAT", pixels), (b"IEND", b"")]
-    sealed = [struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks]
+    sealed = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(sealed)
 
 
@@ -92,8 +94,19 @@ def malformed_json(server: Running, _: dict) -> object:
 
 
 def wrong_content_types(server: Running, row: dict) -> object:
-    kinds = ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "", "image/png", "\xff"]
-    seen = Counter(refused(server, path, row, {"Content-Type": kind}) for _, path, _e in operations(server, "POST") for kind in kinds)
+    kinds = [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+        "",
+        "image/png",
+        "\xff",
+    ]
+    seen = Counter(
+        refused(server, path, row, {"Content-Type": kind})
+        for _, path, _e in operations(server, "POST")
+        for kind in kinds
+    )
     if set(seen) != {"415 unsupported_media_type"}:
         raise Failed(f"content types: {seen}")
     return seen
@@ -102,9 +115,19 @@ def wrong_content_types(server: Running, row: dict) -> object:
 def no_http(server: Running, _: dict) -> object:
     chance = random.Random(0)
     attempts = [chance.randbytes(chance.randrange(1, 4096)) for _ in range(50)]
-    attempts += [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * (1 << 20) + b" HTTP/1.1\r\n\r\n"]
-    attempts += [b"GET / HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % n for n in range(5000)) + b"\r\n", b"POST /v1/reward HTTP/1.1\r\nContent-Length: -1\r\n\r\n"]
-    attempts += [b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"]
+    attempts += [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"x" * (1 << 20) + b" HTTP/1.1\r\n\r\n",
+    ]
+    attempts += [
+        b"GET / HTTP/1.1\r\n" + b"".join(b"h%d: x\r\n" % n for n in range(5000)) + b"\r\n",
+        b"POST /v1/reward HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ]
+    attempts += [
+        b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ]
     return Counter(raw(server, data, 1)[9:12].decode(errors="replace") or "closed" for data in attempts)
 
 
@@ -152,13 +175,18 @@ def at_once(count: int, call: Callable[[], str]) -> list[str]:
 
 def bombs(server: Running, row: dict) -> object:
     """Small files of enormous pictures: over the limit of pixels, just below it, and several of those at once."""
-    seen = {f"{side} x {side}": refused(server, "/v1/reward", {**row, "images": [data_url(png(side, side))]}) for side in (8000, 30_000)}
+    seen = {
+        f"{side} x {side}": refused(server, "/v1/reward", {**row, "images": [data_url(png(side, side))]})
+        for side in (8000, 30_000)
+    }
     seen["65535 x 65535, only its head"] = refused(
         server, "/v1/reward", {**row, "images": [data_url(lying_png(65_535))]}
     )
     just_below = data_url(png(7000, 7000))
     several = {**row, "images": [just_below] * 4, "timeout_ms": PATIENCE * 1000}
-    seen["four of 7000 x 7000, four times at once"] = Counter(at_once(4, lambda: refused(server, "/v1/reward", several)))
+    seen["four of 7000 x 7000, four times at once"] = Counter(
+        at_once(4, lambda: refused(server, "/v1/reward", several))
+    )
     return seen
 
 
@@ -180,7 +208,12 @@ def largest_picture(server: Running, row: dict) -> object:
     meanwhile = refused(server, "/v1/reward", row)
     waited = time.monotonic() - begin - 1
     worker.join()
-    return {"it": answers, "it_s": round(time.monotonic() - begin, 1), "honest": meanwhile, "honest_s": round(waited, 1)}
+    return {
+        "it": answers,
+        "it_s": round(time.monotonic() - begin, 1),
+        "honest": meanwhile,
+        "honest_s": round(waited, 1),
+    }
 
 
 def fuzzed(server: Running, row: dict) -> object:
@@ -216,7 +249,10 @@ def disconnected(server: Running, row: dict) -> object:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     settled(server)
     after = server.metrics()
-    return {name: after.get(name, 0) - before.get(name, 0) for name in ("basereward_abandoned_total", "basereward_rewards_total")}
+    return {
+        name: after.get(name, 0) - before.get(name, 0)
+        for name in ("basereward_abandoned_total", "basereward_rewards_total")
+    }
 
 
 def settled(server: Running) -> None:
@@ -249,7 +285,9 @@ def slow(server: Running, row: dict) -> object:
         writer.close()
 
     async def all_of_them() -> float:
-        drips = [drip(head(len(data))[:70], b"") for _ in range(150)] + [drip(data[:70], head(len(data))) for _ in range(150)]
+        drips = [drip(head(len(data))[:70], b"") for _ in range(150)] + [
+            drip(data[:70], head(len(data))) for _ in range(150)
+        ]
         task = asyncio.gather(*drips)
         await asyncio.sleep(5)
         asked = time.monotonic()
@@ -259,7 +297,11 @@ def slow(server: Running, row: dict) -> object:
         return meanwhile
 
     meanwhile = asyncio.run(all_of_them())
-    return {"ended": ended, "after_s": round(time.monotonic() - begin, 1), "reply_meanwhile_ms": round(meanwhile * 1e3, 1)}
+    return {
+        "ended": ended,
+        "after_s": round(time.monotonic() - begin, 1),
+        "reply_meanwhile_ms": round(meanwhile * 1e3, 1),
+    }
 
 
 def many_connections(server: Running, row: dict) -> object:
@@ -285,7 +327,13 @@ def many_connections(server: Running, row: dict) -> object:
             stream.close()
     begin = time.monotonic()
     settled(server)
-    return {"opened": len(held), "open_after": connected, "status": status, "waited_s": round(waited, 2), "settled_s": round(time.monotonic() - begin, 2)}
+    return {
+        "opened": len(held),
+        "open_after": connected,
+        "status": status,
+        "waited_s": round(waited, 2),
+        "settled_s": round(time.monotonic() - begin, 2),
+    }
 
 
 FAULTS = [
@@ -316,7 +364,9 @@ def killed(command: list[str], row: dict, expected: list[float]) -> object:
     for name, sent in (("SIGKILL", signal.SIGKILL), ("SIGTERM", signal.SIGTERM)):
         server = start(command)
         replies: list[str] = []
-        worker = threading.Thread(target=lambda: replies.extend(at_once(16, lambda: refused(server, "/v1/reward", row))))
+        worker = threading.Thread(
+            target=lambda: replies.extend(at_once(16, lambda: refused(server, "/v1/reward", row)))
+        )
         worker.start()
         time.sleep(0.02)
         os.kill(server.process.pid, sent)

@@ -50,7 +50,9 @@ def change(chance: random.Random, body: dict) -> None:
     elif kind == 1 and isinstance(place, list):
         place.extend(copy.deepcopy(place))
     elif kind == 3 and isinstance(place, dict):
-        place[chance.choice(["images", "messages", "model", "timeout_ms", "videos", "x", ""])] = copy.deepcopy(chance.choice(ODD))
+        place[chance.choice(["images", "messages", "model", "timeout_ms", "videos", "x", ""])] = copy.deepcopy(
+            chance.choice(ODD)
+        )
     elif keys:
         place[chance.choice(keys)] = copy.deepcopy(chance.choice(ODD))
 

@@ -143,7 +143,9 @@ def overhead(port: int, row: dict) -> dict:
     parts = {
         "total": [total for total, _ in seen],
         "without_compute": [total - timings["compute_ms"] for total, timings in seen],
-        "without_compute_and_prepare": [total - timings["compute_ms"] - timings["prepare_ms"] for total, timings in seen],
+        "without_compute_and_prepare": [
+            total - timings["compute_ms"] - timings["prepare_ms"] for total, timings in seen
+        ],
         **{name: [timings[f"{name}_ms"] for _, timings in seen] for name in ("queue", "prepare", "compute")},
     }
     return {f"{name}_ms": round(statistics.median(values), 3) for name, values in parts.items()}
@@ -225,9 +227,7 @@ def main() -> None:
         if not arguments.peer:
             report |= ours(server, rows)
     if not arguments.peer:
-        report["bench_responses_per_second"] = round(
-            bench(arguments.binary, arguments.model, rows, arguments.dtype), 1
-        )
+        report["bench_responses_per_second"] = round(bench(arguments.binary, arguments.model, rows, arguments.dtype), 1)
         share = report["responses_per_second"] / report["bench_responses_per_second"]
         report["share_of_bench"] = round(share, 3)
     print(json.dumps(report, indent=1))
