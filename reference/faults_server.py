@@ -360,25 +360,23 @@ def rewards(server: Running, row: dict) -> list[float]:
 
 def killed(command: list[str], row: dict, expected: list[float]) -> object:
     """Ends in the middle of work: at once, and by SIGTERM, after which what has begun is finished."""
-    seen = {}
-    for name, sent in (("SIGKILL", signal.SIGKILL), ("SIGTERM", signal.SIGTERM)):
-        server = start(command)
-        replies: list[str] = []
-        worker = threading.Thread(
-            target=lambda: replies.extend(at_once(16, lambda: refused(server, "/v1/reward", row)))
-        )
-        worker.start()
-        time.sleep(0.02)
-        os.kill(server.process.pid, sent)
-        status = server.process.wait(PATIENCE)
-        worker.join()
-        seen[name] = {"exit": status, "replies": Counter(reply.split(":")[0] for reply in replies)}
-        begin = time.monotonic()
-        with running([*command[:4], str(server.port), *command[5:]]) as again:
-            if rewards(again, row) != expected:
-                raise Failed("other rewards after a restart")
-            seen[name]["again_after_s"] = round(time.monotonic() - begin, 2)
-    return seen
+    return {sent.name: ended(command, row, expected, sent) for sent in (signal.SIGKILL, signal.SIGTERM)}
+
+
+def ended(command: list[str], row: dict, expected: list[float], sent: signal.Signals) -> dict:
+    server, replies = start(command), []
+    worker = threading.Thread(target=lambda: replies.extend(at_once(16, lambda: refused(server, "/v1/reward", row))))
+    worker.start()
+    time.sleep(0.02)
+    os.kill(server.process.pid, sent)
+    status = server.process.wait(PATIENCE)
+    worker.join()
+    begin = time.monotonic()
+    with running([*command[:4], str(server.port), *command[5:]]) as again:
+        if rewards(again, row) != expected:
+            raise Failed("other rewards after a restart")
+    counts = Counter(reply.split(":")[0] for reply in replies)
+    return {"exit": status, "replies": counts, "again_after_s": round(time.monotonic() - begin, 2)}
 
 
 def outcomes(server: Running, row: dict, expected: list[float], limit: int, only: list[str]) -> Iterator[dict]:

@@ -36,8 +36,13 @@ class Tally:
 
 def request_bytes(body: dict) -> bytes:
     data = json.dumps(body).encode()
-    head = f"POST {ROUTE} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-    return head.encode() + data
+    lines = [
+        f"POST {ROUTE} HTTP/1.1",
+        f"Host: {HOST}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(data)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + data
 
 
 async def exchange(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes) -> tuple[int, bytes]:
@@ -106,7 +111,7 @@ def judge(tally: Tally, expected: list[list[float]], tolerance: float | None) ->
 
 
 def together(port: int, row: dict, fresh: bool) -> dict:
-    """One request with all answers against one request for each of them sent at once, over a new prompt or a known one."""
+    """One request with all answers against one for each of them sent at once, over a new prompt or a known one."""
 
     async def rounds() -> dict[str, list[float]]:
         connections = [await asyncio.open_connection(HOST, port) for _ in row["responses"]]
