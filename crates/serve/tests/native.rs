@@ -138,6 +138,15 @@ async fn the_document_and_the_page_have_every_route() {
         assert!(document["paths"][path].is_object(), "{path}");
         assert!(page.contains(path), "{path}");
     }
+    for operation in document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+    {
+        let refusal = &operation["responses"]["default"]["content"]["application/json"]["schema"];
+        assert_eq!(refusal["$ref"], "#/components/schemas/ErrorBody", "{operation}");
+    }
     assert!(page.contains("responses") && page.contains("prompt_tokens"));
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
 }

@@ -26,6 +26,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth;
@@ -66,7 +67,8 @@ fn routes() -> OpenApiRouter<Server> {
 
 /// The whole service.
 pub fn app(server: Server) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, mut document) = routes().split_for_parts();
+    describe_refusals(&mut document);
     let json = document.to_json().expect("the document is plain JSON");
     let page = reference::page(&json);
     let json_route = get(move || async move { ([("content-type", "application/json")], json) });
@@ -81,6 +83,20 @@ pub fn app(server: Server) -> Router {
         .layer(middleware::from_fn_with_state(server.clone(), count))
         .layer(middleware::from_fn_with_state(server.clone(), request_id::name))
         .with_state(server)
+}
+
+/// Says of every operation that it may be refused for what is not its own: keys, limits, media types, the state of the server.
+fn describe_refusals(document: &mut utoipa::openapi::OpenApi) {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+    let refusal = ResponseBuilder::new()
+        .description("Any other refusal, with its code")
+        .content("application/json", body)
+        .build();
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(refusal.clone()));
+        }
+    }
 }
 
 /// The route at `path` under another path, in the document as well.

@@ -66,7 +66,7 @@ enum Prompt {
         "prompt": [{"role": "user", "content": "How many is two and two?"}], "response": "Four.", "label": "4"
     })),
     responses(
-        (status = 200, description = "The reward", body = f32),
+        (status = 200, description = "The reward", body = f32, content_type = "application/json"),
         (status = 400, description = "The request cannot be scored as it is", body = ErrorBody),
     )
 )]
