@@ -93,7 +93,7 @@ fn describe_refusals(document: &mut utoipa::openapi::OpenApi) {
         .content("application/json", body)
         .build();
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten() {
             operation.responses.responses.insert("default".to_owned(), RefOr::T(refusal.clone()));
         }
     }
