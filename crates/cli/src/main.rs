@@ -26,6 +26,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    engine::give_back_large_blocks();
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
         Command::Demo(args) => demo::run(args),

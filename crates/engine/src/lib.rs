@@ -24,6 +24,7 @@ mod peak;
 mod product;
 mod tape;
 
+pub use buffers::give_back_large_blocks;
 pub use device::{Cpu, Device, DeviceError, TIER_VARIABLE, Tier};
 pub use matrix::{DType, Element, Matrix};
 pub use ops::activation::{Activation, activate};

@@ -55,7 +55,7 @@ pub struct RunState {
 }
 
 /// Form of `state.json`.
-pub(crate) const FORM: u32 = 1;
+pub(crate) const FORM: u32 = 2;
 
 impl RunState {
     /// Where the next step begins.

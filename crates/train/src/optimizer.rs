@@ -6,8 +6,9 @@
 //! # Source
 //! Loshchilov and Hutter 2019, in the order of operations of `torch.optim.AdamW` (`PyTorch` 2, the single-tensor form).
 
-use engine::Gradient;
+use engine::{Gradient, RowGradient};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Elements that are summed or updated in one piece. NUMERICS: part of the result of `squared_norm`; do not tune lightly.
 const CHUNK: usize = 16 * 1024;
@@ -23,18 +24,41 @@ pub struct AdamWOptions {
     pub epsilon: f64,
 }
 
-/// Running means of one parameter.
+/// Running means of one parameter: of gradients, and of squared gradients.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moments {
-    /// Running mean of gradients.
+pub enum Moments {
+    /// Of every element.
+    Dense(Means),
+    /// Of a table: of the rows that ever had a gradient. The means of all others are zero and take no memory.
+    Rows {
+        /// Elements of a row.
+        cols: usize,
+        /// By row of the table.
+        present: BTreeMap<usize, Means>,
+    },
+}
+
+/// Running means of neighboring elements.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Means {
+    /// Of gradients.
     pub first: Vec<f32>,
-    /// Running mean of squared gradients.
+    /// Of squared gradients.
     pub second: Vec<f32>,
 }
 
 impl Moments {
-    /// Zeros for `len` elements.
-    pub fn zeros(len: usize) -> Self {
+    /// Fresh ones for a parameter with gradients such as this one.
+    pub fn zeros_for(gradient: &Gradient) -> Self {
+        match gradient {
+            Gradient::Dense(values) => Self::Dense(Means::zeros(values.rows() * values.cols())),
+            Gradient::Rows(rows) => Self::Rows { cols: rows.dims().1, present: BTreeMap::new() },
+        }
+    }
+}
+
+impl Means {
+    fn zeros(len: usize) -> Self {
         Self { first: vec![0.0; len], second: vec![0.0; len] }
     }
 }
@@ -59,9 +83,13 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Fresh state for parameters of these lengths.
-    pub fn new(options: AdamWOptions, lens: impl IntoIterator<Item = usize>) -> Self {
-        Self { options, moments: lens.into_iter().map(Moments::zeros).collect(), steps_done: 0 }
+    /// Fresh state for parameters with such gradients.
+    pub fn new<'a>(
+        options: AdamWOptions,
+        gradients: impl IntoIterator<Item = &'a Gradient>,
+    ) -> Self {
+        let moments = gradients.into_iter().map(Moments::zeros_for).collect();
+        Self { options, moments, steps_done: 0 }
     }
 
     /// State as it was saved.
@@ -87,44 +115,24 @@ impl AdamW {
     /// Updates one parameter in the step that [`AdamW::begin_step`] began.
     ///
     /// # Panics
-    /// If values and gradient are not as long as the parameter, or no step has begun.
+    /// If values and gradient are not as long as the parameter, the parameter is a table and its gradient has every element or the
+    /// other way round, or no step has begun.
     pub fn update(&mut self, id: usize, values: &mut [f32], gradient: &Gradient, rate: StepRate) {
         assert!(self.steps_done > 0, "a step has begun");
-        let Moments { first, second } = &mut self.moments[id];
-        assert_eq!(values.len(), first.len(), "values of the parameter");
         let rule = Rule::new(&self.options, self.steps_done, rate);
-        match gradient {
-            Gradient::Dense(gradient) => {
+        match (&mut self.moments[id], gradient) {
+            (Moments::Dense(means), Gradient::Dense(gradient)) => {
                 let gradient = gradient.as_slice::<f32>();
-                assert_eq!(gradient.len(), first.len(), "gradient of the parameter");
-                pieces(CHUNK, values, first, second)
-                    .zip(gradient.par_chunks(CHUNK))
-                    .for_each(|(piece, gradient)| rule.apply_all(piece, gradient));
+                assert_eq!(gradient.len(), values.len(), "gradient of the parameter");
+                rule.apply_to_all(values, means, gradient);
             }
-            Gradient::Rows(gradient) => {
-                let (rows, cols) = gradient.dims();
-                assert_eq!(rows * cols, first.len(), "gradient of the parameter");
-                // Rows without a gradient move on by their momentum and decay, as all others do.
-                let zeros = vec![0.0; cols];
-                pieces(cols, values, first, second).enumerate().for_each(|(row, piece)| {
-                    rule.apply_all(piece, gradient.row(row).unwrap_or(&zeros));
-                });
+            (Moments::Rows { cols, present }, Gradient::Rows(gradient)) => {
+                assert_eq!(gradient.dims(), (values.len() / *cols, *cols), "gradient of the table");
+                rule.apply_to_table(values, present, gradient);
             }
+            _ => panic!("the state of a table and the gradient of another parameter"),
         }
     }
-}
-
-/// Equal stretches of values and both moments.
-fn pieces<'a>(
-    len: usize,
-    values: &'a mut [f32],
-    first: &'a mut [f32],
-    second: &'a mut [f32],
-) -> impl IndexedParallelIterator<Item = [&'a mut [f32]; 3]> {
-    values
-        .par_chunks_mut(len)
-        .zip(first.par_chunks_mut(len).zip(second.par_chunks_mut(len)))
-        .map(|(values, (first, second))| [values, first, second])
 }
 
 /// The scalars of one step, computed in f64 and rounded once as `PyTorch` does.
@@ -156,7 +164,52 @@ impl Rule {
         }
     }
 
-    fn apply_all(&self, [values, first, second]: [&mut [f32]; 3], gradient: &[f32]) {
+    fn apply_to_all(&self, values: &mut [f32], means: &mut Means, gradient: &[f32]) {
+        let Means { first, second } = means;
+        assert_eq!(values.len(), first.len(), "values of the parameter");
+        values
+            .par_chunks_mut(CHUNK)
+            .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
+            .zip(gradient.par_chunks(CHUNK))
+            .for_each(|((values, (first, second)), gradient)| {
+                self.apply_to_some(values, first, second, gradient);
+            });
+    }
+
+    /// Rows that have no gradient now go on by their momentum and decay, as all others do. Those that never had one only decay:
+    /// their means are zero, and so is what would be subtracted.
+    fn apply_to_table(
+        &self,
+        values: &mut [f32],
+        present: &mut BTreeMap<usize, Means>,
+        gradient: &RowGradient,
+    ) {
+        let (rows, cols) = gradient.dims();
+        for (row, _) in gradient.present() {
+            present.entry(row).or_insert_with(|| Means::zeros(cols));
+        }
+        let zeros = vec![0.0; cols];
+        let mut means: Vec<Option<&mut Means>> = (0..rows).map(|_| None).collect();
+        for (row, own) in present {
+            means[*row] = Some(own);
+        }
+        values.par_chunks_mut(cols).zip(means).enumerate().for_each(|(row, (values, means))| {
+            if let Some(Means { first, second }) = means {
+                let gradient = gradient.row(row).unwrap_or(&zeros);
+                self.apply_to_some(values, first, second, gradient);
+            } else {
+                values.iter_mut().for_each(|value| *value *= self.keep);
+            }
+        });
+    }
+
+    fn apply_to_some(
+        &self,
+        values: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+    ) {
         let moments = first.iter_mut().zip(second);
         for ((value, gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
             self.apply(value, *gradient, first, second);

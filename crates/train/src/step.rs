@@ -81,9 +81,8 @@ impl Trainer {
             part_rates,
             schedule: recipe.schedule(total_steps),
         };
-        let lens = model.parameters().iter().map(|info| info.rows * info.cols);
-        let optimizer = AdamW::new(settings.optimizer, lens);
         let gradients = model.gradients();
+        let optimizer = AdamW::new(settings.optimizer, gradients.iter());
         Self { model, optimizer, gradients, device: device.clone(), settings }
     }
 

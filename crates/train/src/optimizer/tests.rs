@@ -19,7 +19,7 @@ const EXPECTED_NORMS: [f64; 5] = [2.272_135_5, 1.562_978, 1.497_798_3, 2.136_375
 fn five_clipped_steps_equal_those_of_pytorch() {
     let options = AdamWOptions { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
     let mut values = [[0.5_f32, -1.25, 3.0, 0.0], [2.0, -0.125, 0.75, 1.5]];
-    let mut optimizer = AdamW::new(options, [4, 4]);
+    let mut optimizer = AdamW::new(options, &[dense(&[0.0; 4]), dense(&[0.0; 4])]);
     for (step, expected_norm) in EXPECTED_NORMS.into_iter().enumerate() {
         let s = step as f32;
         let gradients =
@@ -46,7 +46,7 @@ fn norm_and_update_have_the_same_bits_with_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let options = AdamWOptions { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-            let mut optimizer = AdamW::new(options, [gradient.len()]);
+            let mut optimizer = AdamW::new(options, [&dense]);
             let mut values = vec![0.25; gradient.len()];
             let norm = squared_norm(&dense);
             optimizer.begin_step();
@@ -73,7 +73,7 @@ fn clipping_leaves_small_gradients_alone() {
 fn a_restored_optimizer_goes_on_with_the_same_bits() {
     let options = AdamWOptions { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
     let rate = StepRate { learning_rate: 0.01, weight_decay: 0.1, gradient_factor: 1.0 };
-    let mut straight = AdamW::new(options, [3]);
+    let mut straight = AdamW::new(options, [&dense(&[0.0; 3])]);
     let mut values = [1.0, 2.0, 3.0];
     straight.begin_step();
     straight.update(0, &mut values, &dense(&[0.1, 0.2, 0.3]), rate);
@@ -94,8 +94,10 @@ fn a_table_is_updated_as_if_the_gradient_of_every_row_were_there() {
     let options = AdamWOptions { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
     let start: Vec<f32> = (0..ROWS * COLS).map(|i| (i as f32).cos()).collect();
     let (mut values, mut expected) = (start.clone(), start);
-    let mut sparse = AdamW::new(options, [ROWS * COLS]);
-    let mut whole = AdamW::new(options, [ROWS * COLS]);
+    let all_rows = Gradients::new(&[(ROWS, COLS)]);
+    let looked_up_rows = Gradients::new(&[(ROWS, COLS)]).with_table(ParameterId(0));
+    let mut sparse = AdamW::new(options, looked_up_rows.iter());
+    let mut whole = AdamW::new(options, all_rows.iter());
     // Row 2 is looked up in the first step only, and goes on by its momentum.
     for (step, ids) in [[2, 4, 2], [0, 4, 4]].into_iter().enumerate() {
         let slopes: Vec<f32> = (0..ids.len() * COLS).map(|i| (i + step) as f32 - 3.5).collect();
@@ -124,4 +126,6 @@ fn a_table_is_updated_as_if_the_gradient_of_every_row_were_there() {
         }
         assert_eq!(values, expected, "step {step}");
     }
+    let Moments::Rows { present, .. } = &sparse.moments()[0] else { panic!("a table") };
+    assert_eq!(present.keys().copied().collect::<Vec<_>>(), [0, 2, 4]);
 }
