@@ -303,7 +303,9 @@ mod tests {
     #[tokio::test]
     async fn where_nothing_can_make_room_a_connection_waits_for_an_end() {
         let (connections, mut seats) = seats(2, 2).await;
-        seats.iter().for_each(|seat| seat.activity().asked());
+        for seat in &seats {
+            seat.activity().asked();
+        }
         let mut entering = pin!(connections.enter());
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(entering.as_mut().poll(&mut context).is_pending());

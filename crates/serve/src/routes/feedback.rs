@@ -111,11 +111,11 @@ async fn feedback(
     };
     let id = row.id.clone();
     let keeping = tokio::task::spawn_blocking(move || file.keep(row, &pictures));
-    keeping.await.map_err(|_| ApiError::internal())?.map_err(not_kept)?;
+    keeping.await.map_err(|_| ApiError::internal())?.map_err(|error| not_kept(&error))?;
     Ok(Json(FeedbackReply { id, rewards, agrees: agrees(body.choice, rewards) }))
 }
 
-fn not_kept(error: KeepError) -> ApiError {
+fn not_kept(error: &KeepError) -> ApiError {
     let code = match error {
         KeepError::Full { .. } => "feedback_full",
         KeepError::Write { .. } => "feedback_not_written",
