@@ -19,10 +19,19 @@ pub(crate) fn exit_code(outcome: anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&sentence(&error));
             ExitCode::from(if is_environment(&error) { 3 } else { 2 })
         }
     }
+}
+
+/// An error with its causes. A cause that the words before it have told is not told again.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let join = |told: String, cause: String| match told.contains(&cause) {
+        true => told,
+        false => format!("{told}: {cause}"),
+    };
+    error.chain().map(ToString::to_string).reduce(join).unwrap_or_default()
 }
 
 /// One sentence on stderr.
@@ -60,4 +69,26 @@ fn is_environment(error: &anyhow::Error) -> bool {
                 )
             })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::serve::server::StartError;
+    use std::io;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || io::Error::other("no such thing");
+        let told = StartError::Thread { source: cause() };
+        let expected = "cannot start the thread of the model: no such thing";
+        assert_eq!(sentence(&anyhow::Error::new(told)), expected);
+        let within = anyhow::Error::new(StartError::Root { source: cause() }).context("here");
+        assert_eq!(
+            sentence(&within),
+            "here: a folder of --allow-path cannot be used: no such thing; give folders that exist"
+        );
+        let plain = anyhow::Error::new(cause()).context("cannot go on");
+        assert_eq!(sentence(&plain), "cannot go on: no such thing");
+    }
 }

@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Keep choices of the page's arena in this preference file, their pictures beside it
     #[arg(long, value_name = "FILE")]
     feedback: Option<PathBuf>,
+    /// Bytes of that file and of its pictures; over it, choices are refused
+    #[arg(long, value_name = "N", default_value_t = 1 << 30)]
+    max_feedback_bytes: u64,
     #[command(flatten)]
     pictures: PictureArgs,
     #[command(flatten)]
@@ -239,6 +242,7 @@ fn limits(args: &Args) -> Limits {
         timeout,
         max_timeout: timeout.max(defaults.max_timeout),
         drain_timeout: Duration::from_secs(bounds.drain_secs),
+        max_feedback_bytes: args.max_feedback_bytes,
         ..defaults
     }
 }

@@ -6,7 +6,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
@@ -139,11 +139,34 @@ fn an_address_that_is_taken_and_files_that_are_no_keys_are_told() {
     let server = Running::start(&place, &[]);
     let port = server.address.rsplit(':').next().unwrap();
     let sentence = place.refused(&["serve", "model", "--port", port]);
-    assert!(sentence.contains("cannot listen on"), "{sentence}");
+    let address = &server.address;
+    let reason = TcpListener::bind(address).unwrap_err();
+    assert_eq!(
+        sentence,
+        format!(
+            "basereward: cannot listen on `{address}`: {reason}; choose another --port or --host\n"
+        )
+    );
     place.write("chain.pem", "no certificate");
-    let tls =
-        ["serve", "model", "--port", "0", "--tls-cert", "chain.pem", "--tls-key", "chain.pem"];
-    assert!(place.refused(&tls).contains("cannot be used for TLS"));
-    let root = ["serve", "model", "--port", "0", "--allow-path", "absent"];
-    assert!(place.refused(&root).contains("--allow-path"));
+    let tls = ["--tls-cert", "chain.pem", "--tls-key", "chain.pem"];
+    let root = ["--allow-path", "absent"];
+    let feedback = ["--feedback", "absent/choices.jsonl"];
+    for (arguments, expected) in [
+        (
+            &tls[..],
+            "`chain.pem` cannot be used for TLS: it holds no certificate; give PEM files that belong together",
+        ),
+        (
+            &root,
+            "a folder of --allow-path cannot be used: No such file or directory (os error 2); give folders that exist",
+        ),
+        (
+            &feedback,
+            "`absent/choices.jsonl` of --feedback cannot be appended to: No such file or directory (os error 2); give a file in a folder \
+             that can be written",
+        ),
+    ] {
+        let sentence = place.refused(&[&["serve", "model", "--port", "0"], arguments].concat());
+        assert_eq!(sentence, format!("basereward: {expected}\n"));
+    }
 }

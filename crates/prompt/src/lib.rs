@@ -26,11 +26,11 @@ pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pi
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
 pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
-pub use rendered::TemplateMismatch;
+pub use rendered::{ReadBack, TemplateMismatch};
 pub use row::{
-    Draft, DraftContent, Open, Picture, Piece, Place, Row, RowError, WrittenContent, WrittenFrames,
-    WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl, WrittenVideo,
-    count_places, place,
+    Draft, DraftContent, Open, Picture, Piece, Place, Row, RowError, WrittenContent, WrittenDetail,
+    WrittenFrames, WrittenMessage, WrittenPart, WrittenResponse, WrittenRow, WrittenUrl,
+    WrittenVideo, count_places, place,
 };
 pub use sample::Sample;
 pub use synthetic::SyntheticRow;

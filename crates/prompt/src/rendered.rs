@@ -35,7 +35,8 @@ pub enum TemplateMismatch {
     },
     /// A turn without its end.
     #[error(
-        "turn {turn} (counted from 0, from `{role}`) is not closed by `{END_OF_TURN}`; send the whole conversation, the answer with its end"
+        "turn {turn} (counted from 0, from `{role}`) is not closed by `{END_OF_TURN}`, which only an answer at the end may lack; send the \
+         whole conversation"
     )]
     Open {
         /// Index of the turn.
@@ -61,16 +62,30 @@ pub enum TemplateMismatch {
     },
 }
 
+/// What a rendered text says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadBack {
+    /// The messages, the answer last.
+    pub messages: Vec<WrittenMessage>,
+    /// Whether the answer lacked the mark that closes its turn, as one does that was cut at its greatest length.
+    pub is_cut: bool,
+}
+
 impl Processor {
     /// The messages of a text that the chat template has rendered, the answer last. A picture or video is a part that names none: it
     /// takes the next one that is listed beside the messages. A run of one placeholder, as a processor expands a picture, is one place.
-    /// White space after the last turn is not compared, for nothing there is scored.
+    /// White space after the last turn is not compared, for nothing there is scored. An answer whose turn is not closed is closed here,
+    /// and all of it is its content.
     ///
     /// # Errors
     /// When rendering the messages again does not give the text.
-    pub fn read_rendered(&self, text: &str) -> Result<Vec<WrittenMessage>, TemplateMismatch> {
+    pub fn read_rendered(&self, text: &str) -> Result<ReadBack, TemplateMismatch> {
         let marks = self.place_marks();
-        let text = marks.iter().fold(text.to_owned(), |text, (mark, _)| mark.collapse(&text));
+        let mut text = marks.iter().fold(text.to_owned(), |text, (mark, _)| mark.collapse(&text));
+        let is_cut = ends_in_an_answer(&text);
+        if is_cut {
+            text.push_str(END_OF_TURN);
+        }
         let turns = turns(&text)?;
         let messages: Vec<WrittenMessage> = turns
             .iter()
@@ -84,7 +99,7 @@ impl Processor {
         })?;
         match difference(text.trim_end(), rendered.trim_end()) {
             Some(mismatch) => Err(mismatch),
-            None => Ok(messages),
+            None => Ok(ReadBack { messages, is_cut }),
         }
     }
 
@@ -121,6 +136,12 @@ impl PlaceMark {
         }
         collapsed
     }
+}
+
+/// Whether a text ends inside of an answer.
+fn ends_in_an_answer(text: &str) -> bool {
+    let last = text.rsplit_once(START_OF_TURN).map_or("", |(_, last)| last);
+    last.strip_prefix("assistant\n").is_some_and(|answer| !answer.contains(END_OF_TURN))
 }
 
 /// Role and content of each turn.

@@ -18,7 +18,7 @@ fn processor() -> Processor {
 
 /// The conversation that a text stands for, written again.
 fn again(processor: &Processor, text: &str) -> String {
-    let mut messages = processor.read_rendered(text).unwrap();
+    let mut messages = processor.read_rendered(text).unwrap().messages;
     let response = messages.pop().unwrap();
     let places = text.matches("<|image_pad|>").count();
     let row = WrittenRow {
@@ -79,11 +79,32 @@ fn white_space_after_the_last_turn_makes_no_difference() {
 }
 
 #[test]
+fn an_answer_that_was_cut_is_closed_and_nothing_else_is() {
+    let processor = processor();
+    let whole = processor.read_rendered(GOOD).unwrap();
+    assert!(!whole.is_cut);
+    let cut = processor.read_rendered(&GOOD[..GOOD.rfind("<|im_end|>").unwrap()]).unwrap();
+    assert_eq!((&cut.messages, cut.is_cut), (&whole.messages, true));
+    let spaced = GOOD.replace("Hi.<|im_end|>\n", "Hi. \n");
+    let closed = GOOD.replace("Hi.<|im_end|>\n", "Hi. \n<|im_end|>\n");
+    assert_eq!(again(&processor, &spaced), closed);
+    for (end, turn) in [("Hello!", 1), ("<|im_start|>user\n", 1), ("helpful", 0)] {
+        let text = &GOOD[..GOOD.find(end).unwrap() + end.len()];
+        assert!(
+            matches!(fault(text), TemplateMismatch::Open { turn: found, .. } if found == turn),
+            "{text}"
+        );
+    }
+    let marked = &GOOD[..GOOD.find("assistant\n").unwrap() + "assistant".len()];
+    assert!(matches!(fault(marked), TemplateMismatch::NoRole { turn: 2 }));
+    let earlier = GOOD.replace("Hello!<|im_end|>\n", "Hello!\n");
+    assert!(matches!(fault(&earlier), TemplateMismatch::Open { turn: 1, .. }));
+}
+
+#[test]
 fn a_text_that_the_template_does_not_write_is_told_apart() {
     assert!(matches!(fault("Hello!"), TemplateMismatch::NoTurn));
     assert!(matches!(fault("<|im_start|>user"), TemplateMismatch::NoRole { turn: 0 }));
-    let open = &GOOD[..GOOD.rfind("<|im_end|>").unwrap()];
-    assert!(matches!(fault(open), TemplateMismatch::Open { turn: 2, .. }));
     let question = &GOOD[..GOOD.find("<|im_start|>assistant").unwrap()];
     assert!(matches!(fault(question), TemplateMismatch::Refused(_)));
     let special = GOOD.replace("Hi.", "Hi.<|vision_pad|>");

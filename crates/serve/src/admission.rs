@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -154,12 +154,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        let code = match inner.classify() {
-            serde_json::error::Category::Data => "invalid_request",
-            _ => "malformed_json",
+        let fault = if inner.is_data() {
+            ApiError::invalid("invalid_request", inner.to_string())
+        } else if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+            // Of a number in place of a name, the reader says no more than that it is no JSON to it.
+            ApiError::invalid("invalid_request", "the value is of another kind than expected")
+        } else {
+            return ApiError::invalid("malformed_json", inner.to_string());
         };
-        let fault = ApiError::invalid(code, inner.to_string());
-        if code == "malformed_json" || path == "." { fault } else { fault.at(path) }
+        if path == "." { fault } else { fault.at(path) }
     })?;
     json.end().map_err(|error| ApiError::invalid("malformed_json", error.to_string()))?;
     Ok(value)

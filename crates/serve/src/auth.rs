@@ -13,8 +13,9 @@ use crate::server::Server;
 
 /// Header that a key may stand in instead of `Authorization: Bearer`.
 const KEY_HEADER: &str = "x-api-key";
-/// What a load balancer asks without a key, and the page that asks people for theirs; these tell nothing of the model.
-const OPEN_PATHS: [&str; 3] = ["/", "/health", "/ready"];
+/// What a load balancer asks without a key, and what a person opens in a browser, which sends none: the page that asks people for theirs,
+/// and the reference. These are the same for every model, and tell nothing of this one.
+const OPEN_PATHS: [&str; 5] = ["/", "/docs", "/openapi.json", "/health", "/ready"];
 
 /// Keys by their hashes, so that all have one length.
 #[derive(Clone, Default)]

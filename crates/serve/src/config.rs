@@ -90,10 +90,14 @@ pub struct Limits {
     pub timeout: Duration,
     /// The most that a request may ask for.
     pub max_timeout: Duration,
-    /// How long a client may take to send a request's head, and its body; also how long a connection is kept without one.
+    /// How long a client may take to send a request's head, and its body; also how long it may be connected before it begins the first.
     pub receive_timeout: Duration,
+    /// How long a connection is kept after a reply for the next request.
+    pub idle_timeout: Duration,
     /// How long requests may go on after the server was told to stop.
     pub drain_timeout: Duration,
+    /// Bytes of the preference file of choices and of its pictures.
+    pub max_feedback_bytes: u64,
 }
 
 impl Default for Limits {
@@ -113,7 +117,10 @@ impl Default for Limits {
             timeout: Duration::from_mins(1),
             max_timeout: Duration::from_mins(10),
             receive_timeout: Duration::from_secs(30),
+            // Trainers keep their connections from one step to the next, which takes minutes.
+            idle_timeout: Duration::from_mins(10),
             drain_timeout: Duration::from_secs(30),
+            max_feedback_bytes: 1 << 30,
         }
     }
 }

@@ -28,13 +28,17 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(max_bytes: usize) -> Self {
+        Self::resolving(PublicOnly, max_bytes)
+    }
+
+    fn resolving(resolver: impl Resolver, max_bytes: usize) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(MAX_REDIRECTS)
             .timeout_global(Some(TIMEOUT))
             .max_idle_connections(0)
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), PublicOnly);
+        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
         Self { agent, max_bytes }
     }
 
@@ -152,6 +156,116 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::{Arc, Mutex};
+
+    /// A web server of this machine that answers by a table, and what it was asked for.
+    struct Web {
+        address: SocketAddr,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Web {
+        fn start(replies: &[(&str, &str)]) -> Self {
+            let replies: BTreeMap<String, String> =
+                replies.iter().map(|&(path, reply)| (path.to_owned(), reply.to_owned())).collect();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let heard = Arc::clone(&asked);
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    let head = BufReader::new(&stream).lines().map(Result::unwrap);
+                    let lines: Vec<String> = head.take_while(|line| !line.is_empty()).collect();
+                    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
+                    let reply = &replies[&path];
+                    heard.lock().unwrap().push(path);
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            });
+            Self { address, asked }
+        }
+
+        fn asked(&self) -> Vec<String> {
+            self.asked.lock().unwrap().clone()
+        }
+
+        /// What fetches from this server under the name `public.test`, and else only what is public.
+        fn fetcher(&self, max_bytes: usize) -> Fetcher {
+            Fetcher::resolving(KnownOrPublic(self.address), max_bytes)
+        }
+    }
+
+    /// One server of this machine counts as public under its name.
+    #[derive(Debug)]
+    struct KnownOrPublic(SocketAddr);
+
+    impl Resolver for KnownOrPublic {
+        fn resolve(
+            &self,
+            uri: &Uri,
+            config: &Config,
+            timeout: NextTimeout,
+        ) -> Result<ResolvedSocketAddrs, Error> {
+            if uri.host() != Some("public.test") {
+                return PublicOnly.resolve(uri, config, timeout);
+            }
+            let mut known = self.empty();
+            known.push(self.0);
+            Ok(known)
+        }
+    }
+
+    fn redirect(to: &str) -> String {
+        format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n")
+    }
+
+    const FOUND: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\npicture";
+
+    #[test]
+    fn a_redirect_to_a_private_address_is_not_followed() {
+        let private = Web::start(&[("/secret", FOUND)]);
+        let port = private.address.port();
+        let reached = Fetcher::resolving(KnownOrPublic(private.address), 100);
+        assert_eq!(reached.fetch("http://public.test/secret").unwrap(), b"picture");
+        for host in ["127.0.0.1", "localhost", "[::1]", "2130706433", "[::ffff:127.0.0.1]"] {
+            let to = format!("http://{host}:{port}/secret");
+            let public = Web::start(&[("/a.png", &redirect(&to))]);
+            let error = public.fetcher(100).fetch("http://public.test/a.png").unwrap_err();
+            assert_eq!(error.code, "url_fetch_failed", "{host}");
+            assert!(error.message.contains("no public address"), "{}", error.message);
+            assert_eq!(public.asked(), ["/a.png"]);
+        }
+        for to in ["file:///etc/passwd", "ftp://public.test/", "data:,picture"] {
+            let public = Web::start(&[("/a.png", &redirect(to))]);
+            let error = public.fetcher(100).fetch("http://public.test/a.png").unwrap_err();
+            assert_eq!(error.code, "url_fetch_failed", "{to}");
+        }
+        assert_eq!(private.asked(), ["/secret"], "only the name that is public was followed");
+    }
+
+    #[test]
+    fn redirects_are_followed_a_few_times_and_no_more() {
+        let (to_1, to_2, to_3) = (redirect("/1"), redirect("http://public.test/2"), redirect("/3"));
+        let web = Web::start(&[("/0", &to_1), ("/1", &to_2), ("/2", &to_3), ("/3", FOUND)]);
+        assert_eq!(web.fetcher(100).fetch("http://public.test/0").unwrap(), b"picture");
+        assert_eq!(web.asked(), ["/0", "/1", "/2", "/3"]);
+        let circle = Web::start(&[("/0", &to_1), ("/1", &redirect("/0"))]);
+        let error = circle.fetcher(100).fetch("http://public.test/0").unwrap_err();
+        assert!(error.message.contains("leads from one place to the next"), "{}", error.message);
+        assert_eq!(circle.asked(), ["/0", "/1", "/0", "/1"]);
+    }
+
+    #[test]
+    fn no_more_bytes_are_read_than_a_picture_may_have() {
+        let web = Web::start(&[("/a.png", FOUND)]);
+        assert_eq!(web.fetcher(7).fetch("http://public.test/a.png").unwrap(), b"picture");
+        let error = web.fetcher(6).fetch("http://public.test/a.png").unwrap_err();
+        assert_eq!(error.code, "image_file_too_large");
+    }
 
     #[test]
     fn addresses_of_this_machine_and_of_private_networks_are_not_public() {

@@ -12,6 +12,7 @@ pub mod auth;
 mod batcher;
 pub mod card;
 pub mod config;
+mod connections;
 pub mod error;
 mod feedback;
 mod fetch;

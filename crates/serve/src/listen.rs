@@ -1,7 +1,7 @@
-//! Connections: a bounded number of them, each with a time limit on what a client sends, with TLS where it is asked for, until the
-//! server is told to stop; then what has begun is finished.
+//! Listening: connections are taken, with TLS where it is asked for, and speak HTTP/1.1, until the server is told to stop; then what has
+//! begun is finished.
 //!
-//! HTTP/1.1 only. What is answered is not known here.
+//! How many there are and how long each may take is decided in `connections`; what is answered is not known here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,20 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
 
+use crate::connections::{Activity, Connections, Noticed, Seat};
+use crate::metrics::Metrics;
 use crate::routes::app;
 use crate::server::Server;
 
@@ -103,30 +107,19 @@ pub async fn serve_until(
     server: Server,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Arc::new(Semaphore::new(server.limits().max_connections.max(1)));
+    let connections = Connections::new(server.limits());
     let app = app(server.clone());
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
-        let next = async {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            (permit.expect("nobody closes the semaphore"), listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
+        let next = next(&listener, &connections, server.metrics());
+        let (stream, seat) = tokio::select! {
             next = next => next,
             () = &mut stop => break,
         };
-        let Ok((stream, _)) = accepted else {
-            sleep(PAUSE).await;
-            continue;
-        };
-        let connection = Connection {
-            app: app.clone(),
-            server: server.clone(),
-            watcher: graceful.watcher(),
-            _permit: permit,
-        };
-        tokio::spawn(connection.run(stream, acceptor.clone()));
+        let connection =
+            Connection { app: app.clone(), server: server.clone(), watcher: graceful.watcher() };
+        tokio::spawn(connection.run(stream, acceptor.clone(), seat));
     }
     server.lifecycle().drain();
     drop(listener);
@@ -134,41 +127,88 @@ pub async fn serve_until(
     let _ = timeout(server.limits().drain_timeout, graceful.shutdown()).await;
 }
 
+/// The next connection for which there is room, or is made.
+async fn next(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    metrics: &Metrics,
+) -> (TcpStream, Seat) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (seat, closed) = connections.enter().await;
+                metrics.closed_connections.add(closed);
+                return (stream, seat);
+            }
+            Err(error) => {
+                if is_out_of_files(&error) && connections.close_one() {
+                    metrics.closed_connections.add(1);
+                    let _ = timeout(PAUSE, connections.one_ended()).await;
+                } else {
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the process, or the system, has no file left to open; the numbers are those of every Unix.
+fn is_out_of_files(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 /// What a connection needs.
 struct Connection {
     app: Router,
     server: Server,
     watcher: Watcher,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
-        self.server.metrics().connections.add(1);
+    async fn run(self, stream: TcpStream, acceptor: Option<TlsAcceptor>, seat: Seat) {
         let server = self.server.clone();
+        server.metrics().connections.add(1);
         // Small replies should not wait for more; a system that refuses this only makes them slower.
         let _ = stream.set_nodelay(true);
-        match acceptor {
-            None => self.speak(stream).await,
-            Some(acceptor) => {
-                let limit = server.limits().receive_timeout;
-                if let Ok(Ok(stream)) = timeout(limit, acceptor.accept(stream)).await {
-                    self.speak(stream).await;
+        let activity = seat.activity();
+        seat.run(async move {
+            match acceptor {
+                None => self.speak(stream, activity).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        self.speak(stream, activity).await;
+                    }
                 }
             }
-        }
+        })
+        .await;
         server.metrics().connections.subtract(1);
     }
 
-    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let Self { app, server, watcher, _permit } = self;
-        let service = TowerToHyperService::new(app);
+    async fn speak(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        activity: Arc<Activity>,
+    ) {
+        let stream = Noticed::new(stream, Arc::clone(&activity));
+        let app = TowerToHyperService::new(self.app);
+        let service = service_fn(move |request: Request<Incoming>| {
+            activity.asked();
+            let (reply, activity) = (app.call(request), Arc::clone(&activity));
+            async move {
+                let reply = reply.await;
+                activity.answered();
+                reply
+            }
+        });
+        // The time of a head is bounded by its seat, which knows it from the time between requests.
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(server.limits().receive_timeout)
+            .header_read_timeout(None)
             .serve_connection(TokioIo::new(stream), service);
         // A client that breaks off or talks nonsense is its own concern.
-        let _ = watcher.watch(connection).await;
+        let _ = self.watcher.watch(connection).await;
     }
 }
 
@@ -188,16 +228,30 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
+/// What makes connections speak TLS, from a certificate chain and its key in PEM files.
+///
+/// # Errors
+/// Files that cannot be read or do not belong together.
+pub fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor, ListenError> {
     let fault = |path: &Path, reason: String| ListenError::Tls { path: path.to_owned(), reason };
     let certificates = CertificateDer::pem_file_iter(chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| fault(chain, error.to_string()))?;
-    let secret =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| fault(key, error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(fault(chain, "it holds no certificate".to_owned()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => fault(key, "it holds no key".to_owned()),
+        error => fault(key, error.to_string()),
+    })?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, secret))
-        .map_err(|error| fault(chain, error.to_string()))?;
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                fault(chain, "the key is that of another certificate".to_owned())
+            }
+            error => fault(chain, error.to_string()),
+        })?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -97,6 +97,8 @@ pub struct Metrics {
     failures: Mutex<BTreeMap<&'static str, u64>>,
     /// Rewards that were given.
     pub rewards: Number,
+    /// Answers of rendered texts that lacked their end.
+    pub closed_answers: Number,
     /// Requests whose caller had gone before the model saw them.
     pub abandoned: Number,
     /// Tokens of scored conversations.
@@ -115,6 +117,8 @@ pub struct Metrics {
     pub queue_depth: Number,
     /// Open connections.
     pub connections: Number,
+    /// Connections that made room for others.
+    pub closed_connections: Number,
     /// Times from the queue to the model.
     pub queue_time: Histogram,
     /// Times of decoding and tokenizing.
@@ -135,6 +139,7 @@ impl Default for Metrics {
             replies: Mutex::default(),
             failures: Mutex::default(),
             rewards: Number::default(),
+            closed_answers: Number::default(),
             abandoned: Number::default(),
             tokens: Number::default(),
             image_tokens: Number::default(),
@@ -144,6 +149,7 @@ impl Default for Metrics {
             cache_evictions: Number::default(),
             queue_depth: Number::default(),
             connections: Number::default(),
+            closed_connections: Number::default(),
             queue_time: times(),
             prepare_time: times(),
             compute_time: times(),
@@ -204,11 +210,21 @@ impl Metrics {
     fn write_numbers(&self, out: &mut String) {
         let counters = [
             ("rewards_total", &self.rewards, "Rewards given"),
+            (
+                "closed_answers_total",
+                &self.closed_answers,
+                "Answers of rendered texts that lacked their end mark",
+            ),
             ("abandoned_total", &self.abandoned, "Requests whose caller had gone"),
             ("tokens_total", &self.tokens, "Tokens of scored conversations"),
             ("image_tokens_total", &self.image_tokens, "Tokens that stand for pictures"),
             ("shared_tokens_total", &self.shared_tokens, "Tokens shared within requests"),
             ("cached_tokens_total", &self.cached_tokens, "Tokens known from earlier requests"),
+            (
+                "closed_connections_total",
+                &self.closed_connections,
+                "Connections that made room for others",
+            ),
             ("cache_evictions_total", &self.cache_evictions, "Entries that made room in the cache"),
         ];
         for (name, number, help) in counters {

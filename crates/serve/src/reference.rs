@@ -72,37 +72,54 @@ fn route(page: &mut Markup, api: &Value, (path, method): (&str, &str), operation
     });
 }
 
-/// The fields of a shape as a nested list.
+/// The fields of a shape as a nested list; of several shapes, each one's after what it is.
 fn fields(page: &mut Markup, api: &Value, schema: &Value, depth: usize) {
     let schema = resolve(api, schema);
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if schema["properties"].is_null() || depth > MAX_DEPTH {
+    if depth > MAX_DEPTH {
         return;
     }
+    if schema["properties"].is_null() {
+        let shapes = inner(schema);
+        let has_fields = |shape: &Value| !resolve(api, shape)["properties"].is_null();
+        let is_choice = shapes.iter().filter(|shape| has_fields(shape)).count() > 1;
+        for shape in shapes {
+            if is_choice && has_fields(shape) {
+                let description = text(&resolve(api, shape)["description"]);
+                page.leaf("p", &[], format!("{}. {description}", kind(api, shape)));
+            }
+            fields(page, api, shape, depth);
+        }
+        return;
+    }
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     page.element("ul", &[], |page| {
         for (name, field) in entries(&schema["properties"]) {
             page.element("li", &[], |page| {
                 page.leaf("code", &[], name);
                 let needed = if required.contains(&name) { ", needed" } else { "" };
                 page.text(format!(" ({}{needed}) ", kind(api, field)));
-                page.text(text(&field["description"]));
-                for inner in inner(field) {
-                    fields(page, api, inner, depth + 1);
-                }
+                page.text(description(field));
+                fields(page, api, field, depth + 1);
             });
         }
     });
 }
 
-/// The shapes that a field may have inside.
-fn inner(field: &Value) -> Vec<&Value> {
-    let choices = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| field[key].as_array());
+/// What is said of a field, which of an optional one stands with its shape.
+fn description(field: &Value) -> &str {
+    let mut said = std::iter::once(field).chain(inner(field)).map(|one| text(&one["description"]));
+    said.find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// The shapes that a value may have, or that its items may have.
+fn inner(schema: &Value) -> Vec<&Value> {
+    let choices = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|key| schema[key].as_array());
     let mut found: Vec<&Value> = choices.flatten().collect();
-    if !field["items"].is_null() {
-        found.push(&field["items"]);
+    if !schema["items"].is_null() {
+        found.push(&schema["items"]);
     }
-    if found.is_empty() { vec![field] } else { found }
+    found
 }
 
 /// What a field is, in a word or two.
@@ -123,11 +140,7 @@ fn kind(api: &Value, field: &Value) -> String {
             names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
         }
         _ => {
-            let kinds: Vec<String> = inner(field)
-                .into_iter()
-                .filter(|one| !std::ptr::eq(*one, field))
-                .map(|one| kind(api, one))
-                .collect();
+            let kinds: Vec<String> = inner(field).into_iter().map(|one| kind(api, one)).collect();
             if kinds.is_empty() { "anything".to_owned() } else { kinds.join(" or ") }
         }
     }

@@ -204,6 +204,8 @@ pub mod schema {
         image: Option<String>,
         /// Of a part of type `video`; without it, the next of `videos`.
         video: Option<Video>,
+        /// Of a part of type `image_url`: the caller's own name for the picture, as vLLM's clients send it; makes no difference.
+        uuid: Option<String>,
     }
 
     /// Where a picture is.
@@ -212,6 +214,20 @@ pub mod schema {
         /// A data: URL with base64; paths, and http and https addresses, only where the server allows them.
         #[schema(examples("data:image/png;base64,…"))]
         url: String,
+        /// Makes no difference: how large a picture is to the model is what the checkpoint says.
+        detail: Option<Detail>,
+    }
+
+    /// How closely to look at a picture, for models that know such levels; this one does not.
+    #[derive(ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Detail {
+        /// As the model likes.
+        Auto,
+        /// Coarsely.
+        Low,
+        /// Finely.
+        High,
     }
 
     /// Frames and how fast they follow each other.

@@ -65,12 +65,12 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The preference file cannot be written.
-    #[error("`{}` of --feedback cannot be appended to: {reason}; give a file in a folder that can be written", path.display())]
+    #[error("`{}` of --feedback cannot be appended to: {source}; give a file in a folder that can be written", path.display())]
     Feedback {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        reason: std::io::Error,
+        source: std::io::Error,
     },
     /// The system gave no thread.
     #[error("cannot start the thread of the model: {source}")]
@@ -136,7 +136,8 @@ impl Server {
         let Config { api_keys, access, limits, card, feedback } = config;
         let rules =
             PictureRules::new(&access, &limits).map_err(|source| StartError::Root { source })?;
-        let feedback = feedback.map(open_feedback).transpose()?;
+        let max_bytes = limits.max_feedback_bytes;
+        let feedback = feedback.map(|path| open_feedback(path, max_bytes)).transpose()?;
         let (lifecycle, metrics) = (Arc::new(Lifecycle::default()), Arc::new(Metrics::default()));
         let gate = Gate::new(&limits);
         let (queue, jobs) = sync_channel(limits.max_requests.max(1));
@@ -341,10 +342,10 @@ impl Server {
     }
 }
 
-fn open_feedback(path: PathBuf) -> Result<Arc<FeedbackFile>, StartError> {
-    match FeedbackFile::open(&path) {
+fn open_feedback(path: PathBuf, max_bytes: u64) -> Result<Arc<FeedbackFile>, StartError> {
+    match FeedbackFile::open(&path, max_bytes) {
         Ok(file) => Ok(Arc::new(file)),
-        Err(reason) => Err(StartError::Feedback { path, reason }),
+        Err(source) => Err(StartError::Feedback { path, source }),
     }
 }
 

@@ -44,6 +44,32 @@ async fn every_reply_is_its_own_when_many_ask_at_once() {
 }
 
 #[tokio::test]
+async fn how_closely_a_client_wants_to_look_makes_no_difference() {
+    let app = start(Config::default());
+    let mut body = good_body();
+    let expected = post(&app, "/v1/reward", &body).await.rewards();
+    body["messages"][0]["content"][0]["uuid"] = json!("picture-7");
+    for detail in [json!("auto"), json!("low"), json!("high"), Value::Null] {
+        body["messages"][0]["content"][0]["image_url"]["detail"] = detail;
+        assert_eq!(post(&app, "/v1/reward", &body).await.rewards(), expected, "{body}");
+    }
+    let image = "messages[0].content[0]";
+    for (key, value, place) in [
+        ("/image_url/detail", json!("medium"), format!("{image}.image_url.detail")),
+        ("/image_url/detail", json!(1), format!("{image}.image_url.detail")),
+        ("/uuid", json!(7), format!("{image}.uuid")),
+    ] {
+        let mut body = body.clone();
+        *body.pointer_mut(&format!("/messages/0/content/0{key}")).unwrap() = value;
+        let refusal = post(&app, "/v1/reward", &body).await.refusal();
+        assert_eq!(refusal, (400, "invalid_request".to_owned(), Some(place)));
+    }
+    body["messages"][0]["content"][1]["uuid"] = json!("text-7");
+    let refusal = post(&app, "/v1/reward", &body).await.refusal();
+    assert_eq!(refusal.1, "invalid_part");
+}
+
+#[tokio::test]
 async fn all_forms_of_a_response_have_the_same_reward() {
     let app = start(Config::default());
     let mut body = good_body();
@@ -148,6 +174,13 @@ async fn the_document_and_the_page_have_every_route() {
         assert_eq!(refusal["$ref"], "#/components/schemas/ErrorBody", "{operation}");
     }
     assert!(page.contains("responses") && page.contains("prompt_tokens"));
+    for (inside, said) in [
+        ("ImageUrl", "how large a picture is to the model is what the checkpoint says"),
+        ("EmbeddingText", "Pictures for the places in `text`"),
+        ("RerankTexts", "Whether the reply repeats the answers"),
+    ] {
+        assert!(page.contains(said), "fields of {inside} are on the page");
+    }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
 }
 

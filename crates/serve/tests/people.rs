@@ -11,7 +11,7 @@ use axum::Router;
 use data::{Dataset, DatasetOptions};
 use prompt::{ImageSource, Part};
 use serde_json::{Value, json};
-use serve::{Card, Config, Training};
+use serve::{Card, Config, Limits, Training};
 use support::{data_url, get, good_body, post, rewards, start};
 
 fn keeping(path: &Path) -> Router {
@@ -141,6 +141,26 @@ async fn what_cannot_be_scored_or_means_nothing_is_not_kept() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "");
     let reply = post(&start(Config::default()), "/v1/feedback", &verdict("a")).await;
     assert_eq!(reply.refusal(), (404, "feedback_off".to_owned(), None));
+}
+
+#[tokio::test]
+async fn choices_over_the_bytes_that_are_kept_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("choices.jsonl");
+    let mut limits = Limits { max_feedback_bytes: 400, ..Limits::default() };
+    let keeping = |limits: &Limits| {
+        start(Config { feedback: Some(path.clone()), limits: limits.clone(), ..Config::default() })
+    };
+    let mut body = verdict("a");
+    body["images"] = json!([]);
+    let app = keeping(&limits);
+    assert_eq!(post(&app, "/v1/feedback", &body).await.status, 200);
+    let refusal = post(&app, "/v1/feedback", &body).await.refusal();
+    assert_eq!(refusal, (507, "feedback_full".to_owned(), None));
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    limits.max_feedback_bytes = 1 << 20;
+    assert_eq!(post(&keeping(&limits), "/v1/feedback", &body).await.status, 200);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -26,7 +26,7 @@ fn told(code: &str, param: &str) -> (u16, String, String) {
 #[tokio::test]
 async fn a_text_of_another_template_is_refused_wherever_it_stands() {
     let app = start(Config::default());
-    let open = GOOD.strip_suffix("<|im_end|>\n").unwrap();
+    let open = GOOD.split("<|im_end|>\n<|im_start|>assistant").next().unwrap();
     for wrong in ["Hello!", open, &GOOD[1..], &GOOD.replace("helpful", "<|im_start|>")] {
         for (path, body, place) in [
             ("/classify", json!({"input": wrong}), "input"),
@@ -48,6 +48,12 @@ async fn a_text_of_another_template_is_refused_wherever_it_stands() {
     let answer = post(&app, "/get_reward", &json!({"query": [open]})).await;
     let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("is not closed by `<|im_end|>`"), "{message}");
+    let answer = post(&app, "/classify", &json!({"input": [[1, 2]]})).await;
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("token ids are not taken, send what they stand for"), "{message}");
+    let unanswered = GOOD.strip_suffix("Hi.<|im_end|>\n").unwrap();
+    let found = refusal(&app, "/get_reward", json!({"query": [GOOD, unanswered]})).await;
+    assert_eq!(found, told("empty_response", "query[1]"));
 }
 
 #[tokio::test]
@@ -160,6 +166,7 @@ async fn faults_are_told_in_the_keys_of_the_body() {
             "messages[0].role",
         ),
         ("/classify", json!({"input": [1, 2]}), "invalid_request", "input[0]"),
+        ("/pooling", json!({"input": [[1, 2]]}), "invalid_request", "input[0]"),
         ("/classify", json!({"input": []}), "no_responses", "input"),
         ("/predict", json!({"inputs": ["q", "a<|im_end|>"]}), "special_token", "inputs[1]"),
         ("/slime", json!({"prompt": "q", "response": ""}), "empty_response", "response"),

@@ -255,7 +255,8 @@ async fn openrlhf_gets_rewards_of_queries() {
     let text = native(&app, false, "Two and two?", &["Four."]).await[0];
     let body = json!({"query": [rendered("Two and two?", "Four.")], "prompts": ["Two and two?"], "labels": ["4"]});
     let reply = answer(&app, "/get_reward", &body).await;
-    assert_eq!(keys(&reply), ["rewards"]);
+    assert_eq!(keys(&reply), ["extra_logs", "rewards"]);
+    assert_eq!(reply["extra_logs"], json!({"closed_answers": [0.0]}));
     assert_eq!(numbers(reply["rewards"].as_array().unwrap()), [text.to_bits()]);
     // The end of the last turn is often decoded without its line break, and a picture as all of its tokens.
     let picture = native(&app, true, "Color?", &["Red."]).await[0];
@@ -263,6 +264,48 @@ async fn openrlhf_gets_rewards_of_queries() {
     let body = json!({"query": [query.trim_end()], "prompts": [], "labels": [null], "images": [[square()]]});
     let reply = answer(&app, "/get_reward", &body).await;
     assert_eq!(numbers(reply["rewards"].as_array().unwrap()), [picture.to_bits()]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_before_its_end_mark_has_the_reward_of_the_closed_one() {
+    let app = start(Config::default());
+    let [whole, cut] = [rendered("Count!", "1 2 3\n"), pictured("Which color?", "It is r")];
+    let open = cut.strip_suffix("<|im_end|>\n").unwrap();
+    let rewards = [
+        native(&app, false, "Count!", &["1 2 3\n"]).await[0],
+        native(&app, true, "Which color?", &["It is r"]).await[0],
+    ];
+    let (texts, images) = (json!([whole, open]), json!([[], [square()]]));
+    for (path, key, pictures, pointer) in [
+        ("/get_reward", "query", "images", "/rewards/{}"),
+        ("/classify", "input", "images", "/data/{}/probs/0"),
+        ("/classify", "text", "image_data", "/{}/embedding/0"),
+        ("/pooling", "input", "images", "/data/{}/data/0"),
+        ("/v1/embeddings", "input", "images", "/data/{}/embedding/0"),
+        ("/v1/score/evaluation", "messages", "images", "/scores/{}"),
+    ] {
+        let mut body = json!({key: texts, pictures: images});
+        if pointer.starts_with("/data/{}/probs") || path == "/pooling" {
+            body["use_activation"] = json!(false);
+        }
+        let reply = answer(&app, path, &body).await;
+        let found = [0, 1].map(|index: usize| {
+            number(reply.pointer(&pointer.replace("{}", &index.to_string())).unwrap())
+        });
+        assert_eq!(found.to_vec(), bits(&rewards), "{path} {key}");
+        match (path, key) {
+            ("/get_reward", _) => {
+                assert_eq!(reply["extra_logs"], json!({"closed_answers": [0.0, 1.0]}));
+            }
+            (_, "text") => {
+                let closed = [0, 1].map(|index| &reply[index]["meta_info"]["closed"]);
+                assert_eq!(closed, [&json!(false), &json!(true)]);
+            }
+            _ => {}
+        }
+    }
+    let metrics = get(&app, "/metrics").await.text;
+    assert!(metrics.contains("\nbasereward_closed_answers_total 6\n"), "{metrics}");
 }
 
 #[tokio::test]

@@ -192,16 +192,23 @@ async fn unknown_routes_and_methods_are_told_as_json() {
 }
 
 #[tokio::test]
-async fn without_a_key_only_the_state_is_told() {
-    let app = start(Config { api_keys: vec!["secret".to_owned()], ..Config::default() });
-    for path in ["/metrics", "/v1/models", "/docs", "/openapi.json"] {
+async fn without_a_key_only_the_state_and_the_reference_are_told() {
+    let app = start(Config { api_keys: vec!["a-secret".to_owned()], ..Config::default() });
+    for path in ["/metrics", "/v1/models", "/v1/card", "/docs/", "/v1/docs", "/nothing"] {
         assert_eq!(get(&app, path).await.refusal().1, "unauthorized", "{path}");
+    }
+    let other = start(Config::default());
+    for path in ["/", "/docs", "/openapi.json"] {
+        let answer = get(&app, path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.text, get(&other, path).await.text, "{path}");
+        assert!(!answer.text.contains("a-secret"), "{path}");
     }
     assert_eq!(post(&app, "/v1/reward", &good_body()).await.status, 401);
     assert_eq!(get(&app, "/health").await.status, 200);
     assert_eq!(get(&app, "/ready").await.status, 200);
     let mut request = post_request("/v1/reward", &good_body());
-    request.headers_mut().insert("authorization", "Bearer secret".parse().unwrap());
+    request.headers_mut().insert("authorization", "Bearer a-secret".parse().unwrap());
     assert_eq!(send(&app, request).await.rewards().len(), 2);
 }
 

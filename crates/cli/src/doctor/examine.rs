@@ -16,6 +16,7 @@ use super::check::Check;
 use super::consistency;
 use crate::arguments::ComputeType;
 use crate::loaded::{Limits, Loaded, stored_type};
+use crate::output::sentence;
 use crate::sheet;
 
 /// What to do about weights that cannot be right.
@@ -152,7 +153,7 @@ impl Examination {
                 Some(loaded)
             }
             Err(error) => {
-                self.fail_to_load(&format!("{error:#}"));
+                self.fail_to_load(&sentence(&error));
                 None
             }
         }

@@ -12,6 +12,7 @@ use train::recipe::{ModelRecipe, Recipe};
 use train::run_data::RunData;
 
 use super::start;
+use crate::output::sentence;
 use crate::sheet::{self, Sheet};
 
 /// Comparisons that are read for the plan.
@@ -28,7 +29,7 @@ pub(super) fn text(recipe: &Recipe, device: &Device) -> anyhow::Result<String> {
         // A plan for data that is not there yet still shows the recipe and the sizes.
         Err(reason) => {
             sizes(recipe, &mut sheet);
-            sheet.row("data", format!("not measured: {reason:#}"));
+            sheet.row("data", format!("not measured: {}", sentence(&reason)));
         }
     }
     let text = sheet.into_text();

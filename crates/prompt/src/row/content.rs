@@ -178,6 +178,7 @@ fn check_fields(part: &WrittenPart) -> Result<(), String> {
         ("text", "text", part.text.is_some()),
         ("image", "image", part.image.is_some()),
         ("image_url", "image_url", part.image_url.is_some()),
+        ("uuid", "image_url", part.uuid.is_some()),
         ("video", "video", part.video.is_some()),
         ("fps", "video", part.fps.is_some()),
     ];

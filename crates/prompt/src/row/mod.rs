@@ -14,8 +14,8 @@ pub use content::Open;
 use content::Pictures;
 pub use places::{Draft, DraftContent, Piece, count_places, place};
 pub use written::{
-    WrittenContent, WrittenFrames, WrittenMessage, WrittenPart, WrittenResponse, WrittenRow,
-    WrittenUrl, WrittenVideo,
+    WrittenContent, WrittenDetail, WrittenFrames, WrittenMessage, WrittenPart, WrittenResponse,
+    WrittenRow, WrittenUrl, WrittenVideo,
 };
 
 /// Row that cannot be scored.

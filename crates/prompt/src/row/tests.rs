@@ -123,7 +123,7 @@ fn malformed_lines_are_refused_with_their_column() {
         malformed(
             r#"{"messages":[{"role":"user","content":[{"type":"image","src":"a"}]}],"responses":["x"]}"#
         ),
-        "line 7, column 60: unknown field `src`, expected one of `type`, `text`, `image`, `video`, `fps`, `image_url`"
+        "line 7, column 60: unknown field `src`, expected one of `type`, `text`, `image`, `video`, `fps`, `image_url`, `uuid`"
     );
 }
 

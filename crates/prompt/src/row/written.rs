@@ -103,6 +103,8 @@ pub struct WrittenPart {
     pub fps: Option<f64>,
     /// Address of a part of type `image_url`.
     pub image_url: Option<WrittenUrl>,
+    /// A caller's own name for the picture of a part of type `image_url`; nothing depends on it.
+    pub uuid: Option<String>,
 }
 
 impl WrittenPart {
@@ -120,6 +122,7 @@ impl WrittenPart {
             video: None,
             fps: None,
             image_url: None,
+            uuid: None,
         }
     }
 }
@@ -147,6 +150,20 @@ impl WrittenContent {
 pub struct WrittenUrl {
     /// A data: URL, or a path.
     pub url: String,
+    /// How closely to look; nothing depends on it.
+    pub detail: Option<WrittenDetail>,
+}
+
+/// How closely a picture should be looked at, for models that know such levels. Here the checkpoint says how large pictures are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WrittenDetail {
+    /// As the model likes.
+    Auto,
+    /// Coarsely.
+    Low,
+    /// Finely.
+    High,
 }
 
 /// A video inside a part: an object with its rate, or a bare list whose rate stands beside it.

@@ -3,6 +3,7 @@
 //! A protocol's own routes are a file in `routes`; here is nothing that only one of them needs.
 
 pub(crate) mod content;
+pub(crate) mod either;
 pub(crate) mod examples;
 pub(crate) mod options;
 pub(crate) mod reply;

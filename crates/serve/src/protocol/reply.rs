@@ -1,4 +1,4 @@
-//! Parts of replies that several protocols have: token counts, times, labels, and numbers as text.
+//! Replies, and parts of them, that several protocols have: lists in the manner of vLLM, token counts, labels, and numbers as text.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::server::Usage;
+use crate::admission::Place;
+use crate::server::{Scored, Server, Usage};
 
 /// Name of the one class, as configurations without names call it.
 pub(crate) const LABEL: &str = "LABEL_0";
@@ -33,6 +34,45 @@ impl TokenCounts {
             total_tokens: tokens,
             completion_tokens: 0,
             prompt_tokens_details: None,
+        }
+    }
+}
+
+/// What vLLM answers to questions about several conversations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listing<T> {
+    /// Name of the reply.
+    id: String,
+    /// `list`.
+    object: &'static str,
+    /// Seconds since 1970.
+    created: u64,
+    /// Name of the model.
+    model: String,
+    /// One for each conversation, in order.
+    data: Vec<T>,
+    /// Tokens.
+    usage: TokenCounts,
+}
+
+impl<T> Listing<T> {
+    /// The reply to a request; `kind` begins its name, `one` writes what stands for the reward of the conversation at an index.
+    pub(crate) fn new(
+        kind: &str,
+        server: &Server,
+        place: &Place,
+        scored: &Scored,
+        one: impl Fn(usize, f32) -> T,
+    ) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let rewards = scored.rewards.iter().enumerate();
+        Self {
+            id: format!("{kind}-{}", place.id),
+            object: "list",
+            created: since.as_secs(),
+            model: server.name().to_owned(),
+            data: rewards.map(|(index, reward)| one(index, *reward)).collect(),
+            usage: TokenCounts::new(&scored.usage),
         }
     }
 }
@@ -65,9 +105,4 @@ impl EncodingFormat {
             Self::Base64 => Numbers::Base64(STANDARD.encode(number.to_le_bytes())),
         }
     }
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -5,7 +5,8 @@
 use std::fmt;
 
 use prompt::{
-    Processor, TemplateMismatch, WrittenContent, WrittenMessage, WrittenResponse, WrittenRow,
+    Processor, ReadBack, TemplateMismatch, WrittenContent, WrittenMessage, WrittenResponse,
+    WrittenRow,
 };
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
@@ -42,6 +43,13 @@ pub(crate) enum Pictures {
 /// Pictures of a text, and how they are called.
 type Named = (Vec<String>, (&'static str, String));
 
+/// Rewards of texts.
+pub(crate) struct ScoredTexts {
+    pub(crate) scored: Scored,
+    /// Whether the answer of each lacked its end, and was closed here.
+    pub(crate) cut: Vec<bool>,
+}
+
 impl Texts {
     /// Rewards of the conversations, one for each text.
     ///
@@ -52,15 +60,19 @@ impl Texts {
         server: &Server,
         place: &Place,
         model: Option<String>,
-    ) -> Result<Scored, ApiError> {
+    ) -> Result<ScoredTexts, ApiError> {
         server.check_model(model.as_deref())?;
         let key = self.keys[0];
         Ask::check_count(self.written.len(), key, server.limits())?;
-        let questions = server.with_processor(move |processor| self.questions(processor)).await?;
-        server.score(Ask::new(questions, model, key, server.limits())?, place).await
+        let read = server.with_processor(move |processor| self.questions(processor)).await?;
+        let (questions, cut): (_, Vec<bool>) = read.into_iter().unzip();
+        let ask = Ask::new(questions, model, key, server.limits())?;
+        let scored = server.score(ask, place).await?;
+        server.metrics().closed_answers.add(cut.iter().filter(|cut| **cut).count() as u64);
+        Ok(ScoredTexts { scored, cut })
     }
 
-    fn questions(self, processor: &Processor) -> Result<Vec<Asked>, ApiError> {
+    fn questions(self, processor: &Processor) -> Result<Vec<(Asked, bool)>, ApiError> {
         let Self { written, pictures, keys: [key, pictures_key] } = self;
         let pictures = pictures.of_texts(written.len(), pictures_key)?;
         let named = written.named(key);
@@ -75,7 +87,7 @@ impl Texts {
     }
 }
 
-/// The conversation of a rendered text: its last message is the answer.
+/// The conversation of a rendered text, its last message the answer, and whether that lacked its end.
 ///
 /// # Errors
 /// A text that the template does not render, or other pictures than it has places for. Without any place, pictures would be put where
@@ -85,11 +97,11 @@ fn question(
     text: &str,
     images: Vec<String>,
     names: Names,
-) -> Result<Asked, ApiError> {
+) -> Result<(Asked, bool), ApiError> {
     let mismatch = |error: TemplateMismatch| {
         ApiError::invalid("template_mismatch", error.to_string()).at(names.rename("messages"))
     };
-    let mut messages: Vec<WrittenMessage> = processor.read_rendered(text).map_err(mismatch)?;
+    let ReadBack { mut messages, is_cut } = processor.read_rendered(text).map_err(mismatch)?;
     let (places, given) = (messages.iter().map(image_places).sum::<usize>(), images.len());
     if places != given {
         let message = format!(
@@ -102,7 +114,7 @@ fn question(
     let videos = Vec::new();
     let written =
         WrittenRow { id: None, images, videos, prompt: None, messages: Some(messages), responses };
-    Ok(Asked::new(written, names))
+    Ok((Asked::new(written, names), is_cut))
 }
 
 fn image_places(message: &WrittenMessage) -> usize {
@@ -160,6 +172,27 @@ impl Pictures {
     }
 }
 
+/// A text of a list, where other servers take token ids as well.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl Visitor<'_> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a text; token ids are not taken, send what they stand for")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextsVisitor;
@@ -176,7 +209,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
                 let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
+                while let Some(Text(text)) = list.next_element()? {
                     texts.push(text);
                 }
                 Ok(OneOrMany::Many(texts))

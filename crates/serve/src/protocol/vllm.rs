@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::admission::Place;
 use crate::error::ApiError;
 use crate::protocol::content;
+use crate::protocol::either::Told;
 use crate::protocol::options::{Optional, Protocol, neutral, only};
 use crate::protocol::texts::{OneOrMany, Pictures, Texts, schema};
 use crate::request::{self, Ask};
@@ -88,7 +89,8 @@ impl Input {
         match self {
             Self::Texts { input, images } => {
                 let keys = ["input", "images"];
-                Texts { written: input, pictures: images, keys }.score(server, place, model).await
+                let texts = Texts { written: input, pictures: images, keys };
+                Ok(texts.score(server, place, model).await?.scored)
             }
             Self::Messages(messages) => {
                 let asked = content::conversation(messages)?;
@@ -102,7 +104,7 @@ impl Input {
 /// Completion form of a classification.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ClassifyCompletion {
+pub(crate) struct ClassifyCompletion {
     /// Name of the model.
     #[serde(default)]
     pub(crate) model: Option<String>,
@@ -125,7 +127,7 @@ impl Protocol for ClassifyCompletion {
 /// Chat form of a classification.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ClassifyChat {
+pub(crate) struct ClassifyChat {
     /// Name of the model.
     #[serde(default)]
     pub(crate) model: Option<String>,
@@ -139,4 +141,8 @@ pub struct ClassifyChat {
 
 impl Protocol for ClassifyChat {
     const OPTIONS: &'static [&'static [Optional]] = &[COMMON, CHAT];
+}
+
+impl Told for ClassifyChat {
+    const KEYS: &'static [&'static str] = &["messages"];
 }

@@ -7,19 +7,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::activation::activate;
-use crate::admission::{Admitted, Place, ReadBody};
+use crate::admission::{Admitted, Place};
 use crate::error::{ApiError, ErrorBody};
+use crate::protocol::either::{Either, Told};
 use crate::protocol::examples::{PICTURE, PICTURED, RENDERED};
-use crate::protocol::options::{Optional, Posted, Protocol, describe, has_key, neutral, only};
-use crate::protocol::reply::{LABEL, TokenCounts, now};
-use crate::protocol::texts::{OneOrMany, Pictures, Texts, schema};
+use crate::protocol::options::{Optional, Protocol, describe, neutral, only};
+use crate::protocol::reply::{LABEL, Listing};
+use crate::protocol::texts::{OneOrMany, Pictures, ScoredTexts, Texts, schema};
 use crate::protocol::vllm::{ClassifyChat, ClassifyCompletion, Input};
 use crate::server::{Scored, Server};
 
@@ -62,67 +62,15 @@ impl Protocol for EmbeddingText {
     ]];
 }
 
-/// Body of `/classify`: in the manner of vLLM, with `input` or `messages`, or of `SGLang`, with `text`.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum ClassifyBody {
-    /// Completion form of vLLM.
-    Completion(ClassifyCompletion),
-    /// Chat form of vLLM.
-    Chat(ClassifyChat),
-    /// `SGLang`.
-    Text(EmbeddingText),
-}
-
-impl ReadBody for ClassifyBody {
-    fn read_body(bytes: &[u8]) -> Result<Self, ApiError> {
-        if has_key(bytes, &["text", "input_ids", "input_embeds"])? {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Text(body))
-        } else {
-            ClassesBody::read_body(bytes).map(|body| match body {
-                ClassesBody::Completion(body) => Self::Completion(body),
-                ClassesBody::Chat(body) => Self::Chat(body),
-            })
-        }
-    }
+impl Told for EmbeddingText {
+    const KEYS: &'static [&'static str] = &["text", "input_ids", "input_embeds"];
 }
 
 /// Body in the manner of vLLM: with `input`, or with `messages`.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum ClassesBody {
-    /// Completion form.
-    Completion(ClassifyCompletion),
-    /// Chat form.
-    Chat(ClassifyChat),
-}
+type ClassesBody = Either<ClassifyCompletion, ClassifyChat>;
 
-impl ReadBody for ClassesBody {
-    fn read_body(bytes: &[u8]) -> Result<Self, ApiError> {
-        if has_key(bytes, &["messages"])? {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Chat(body))
-        } else {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Completion(body))
-        }
-    }
-}
-
-/// Scores of one class, in the manner of vLLM.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ClassifyReply {
-    /// Name of the reply.
-    id: String,
-    /// `list`.
-    object: &'static str,
-    /// Seconds since 1970.
-    created: u64,
-    /// Name of the model.
-    model: String,
-    /// One for each conversation, in order.
-    data: Vec<Classified>,
-    /// Tokens.
-    usage: TokenCounts,
-}
+/// Body of `/classify`: in the manner of vLLM, or of `SGLang`, with `text`.
+type ClassifyBody = Either<ClassesBody, EmbeddingText>;
 
 /// Scores of one conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -142,7 +90,7 @@ pub struct Classified {
 pub struct Embedded {
     /// The reward itself.
     embedding: [f32; 1],
-    /// What else there is to say.
+    /// What else there is to say of it.
     meta_info: EmbeddedFacts,
 }
 
@@ -155,14 +103,16 @@ pub struct EmbeddedFacts {
     prompt_tokens: usize,
     /// Nothing is generated: null.
     finish_reason: Option<()>,
+    /// Whether the answer lacked the mark of its end, and was closed here; an extension.
+    closed: bool,
 }
 
 /// What `/classify` answers: as vLLM, or one or a list of what `SGLang` answers.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum ClassifyAnswer {
+pub(crate) enum ClassifyAnswer {
     /// To a body of vLLM.
-    Classes(ClassifyReply),
+    Classes(Listing<Classified>),
     /// To one `text`.
     Embedding(Embedded),
     /// To a list of them.
@@ -172,7 +122,8 @@ pub enum ClassifyAnswer {
 /// Score conversations as one class
 ///
 /// Takes three bodies. With `input` (vLLM, completion form): whole conversations as text, rendered by the model's own chat template; a text
-/// that the template does not render is refused as `template_mismatch`, and pictures for its image places come in `images`. With
+/// that the template does not render is refused as `template_mismatch`, but an answer that was cut before the mark of its end is closed
+/// here. Pictures for its image places come in `images`. With
 /// `messages` (vLLM, chat form): one conversation whose last message is the answer, pictures as `image_url`. Both give the sigmoid of
 /// the reward unless `use_activation` is false.
 ///
@@ -201,19 +152,12 @@ pub enum ClassifyAnswer {
 async fn classify(
     State(server): State<Server>,
     request: Admitted<ClassifyBody>,
-) -> Result<Response, ApiError> {
+) -> Result<Json<ClassifyAnswer>, ApiError> {
     let Admitted { body, place } = request;
-    match body {
-        ClassifyBody::Text(body) => embeddings(&server, &place, body).await,
-        ClassifyBody::Completion(body) => {
-            let reply = classes(&server, &place, ClassesBody::Completion(body)).await?;
-            Ok(Json(reply).into_response())
-        }
-        ClassifyBody::Chat(body) => {
-            let reply = classes(&server, &place, ClassesBody::Chat(body)).await?;
-            Ok(Json(reply).into_response())
-        }
-    }
+    Ok(Json(match body {
+        Either::First(body) => ClassifyAnswer::Classes(classes(&server, &place, body).await?),
+        Either::Second(body) => embeddings(&server, &place, body).await?,
+    }))
 }
 
 /// Score conversations as one class
@@ -226,14 +170,14 @@ async fn classify(
     tags = ["SGLang"],
     request_body(content = ClassesBody, example = json!({"input": RENDERED, "use_activation": false})),
     responses(
-        (status = 200, description = "The scores", body = ClassifyReply),
+        (status = 200, description = "The scores", body = Listing<Classified>),
         (status = 400, description = "The request cannot be scored as it is", body = ErrorBody),
     )
 )]
 async fn classify_v1(
     State(server): State<Server>,
     request: Admitted<ClassesBody>,
-) -> Result<Json<ClassifyReply>, ApiError> {
+) -> Result<Json<Listing<Classified>>, ApiError> {
     let Admitted { body, place } = request;
     Ok(Json(classes(&server, &place, body).await?))
 }
@@ -242,52 +186,47 @@ async fn classes(
     server: &Server,
     place: &Place,
     body: ClassesBody,
-) -> Result<ClassifyReply, ApiError> {
+) -> Result<Listing<Classified>, ApiError> {
     let (input, model, use_activation) = match body {
-        ClassesBody::Completion(ClassifyCompletion { model, input, images, use_activation }) => {
+        Either::First(ClassifyCompletion { model, input, images, use_activation }) => {
             (Input::Texts { input, images }, model, use_activation)
         }
-        ClassesBody::Chat(ClassifyChat { model, messages, use_activation }) => {
+        Either::Second(ClassifyChat { model, messages, use_activation }) => {
             (Input::Messages(messages), model, use_activation)
         }
     };
     let scored = input.score(server, place, model).await?;
-    let class = |(index, reward): (usize, &f32)| Classified {
+    let class = |index, reward| Classified {
         index,
         label: LABEL,
-        probs: [activate(*reward, use_activation.unwrap_or(true))],
+        probs: [activate(reward, use_activation.unwrap_or(true))],
         num_classes: 1,
     };
-    Ok(ClassifyReply {
-        id: format!("classify-{}", place.id),
-        object: "list",
-        created: now(),
-        model: server.name().to_owned(),
-        data: scored.rewards.iter().enumerate().map(class).collect(),
-        usage: TokenCounts::new(&scored.usage),
-    })
+    Ok(Listing::new("classify", server, place, &scored, class))
 }
 
 async fn embeddings(
     server: &Server,
     place: &Place,
     body: EmbeddingText,
-) -> Result<Response, ApiError> {
+) -> Result<ClassifyAnswer, ApiError> {
     let EmbeddingText { text, image_data } = body;
     let is_one = matches!(text, OneOrMany::One(_));
     let texts = Texts { written: text, pictures: image_data, keys: ["text", "image_data"] };
-    let Scored { rewards, usage, .. } = texts.score(server, place, None).await?;
+    let ScoredTexts { scored: Scored { rewards, usage, .. }, cut } =
+        texts.score(server, place, None).await?;
     let mut embedded: Vec<Embedded> = rewards
         .into_iter()
         .zip(usage.conversation_tokens())
-        .map(|(reward, prompt_tokens)| {
+        .zip(cut)
+        .map(|((reward, prompt_tokens), closed)| {
             let id = place.id.clone();
-            let meta_info = EmbeddedFacts { id, prompt_tokens, finish_reason: None };
+            let meta_info = EmbeddedFacts { id, prompt_tokens, finish_reason: None, closed };
             Embedded { embedding: [reward], meta_info }
         })
         .collect();
     Ok(match embedded.pop_if(|_| is_one) {
-        Some(only) => Json(only).into_response(),
-        None => Json(embedded).into_response(),
+        Some(only) => ClassifyAnswer::Embedding(only),
+        None => ClassifyAnswer::Embeddings(embedded),
     })
 }

@@ -80,7 +80,8 @@ pub struct EmbeddingFacts {
 /// Score conversations as embeddings
 ///
 /// `input` holds whole conversations as text, rendered by the model's own chat template; a text that the template does not render is refused
-/// as `template_mismatch`, and pictures for its image places come in `images`. Gives the reward itself as an embedding of one number.
+/// as `template_mismatch`, but an answer that was cut before the mark of its end is closed here. Pictures for its image places come in
+/// `images`. Gives the reward itself as an embedding of one number.
 #[utoipa::path(
     post,
     path = "/v1/embeddings",
@@ -98,7 +99,7 @@ async fn embeddings(
     let Admitted { body: Posted(body), place } = request;
     let EmbeddingsBody { model, input, images, encoding_format } = body;
     let texts = Texts { written: input, pictures: images, keys: ["input", "images"] };
-    let scored = texts.score(&server, &place, model).await?;
+    let scored = texts.score(&server, &place, model).await?.scored;
     let embedding = |(index, reward): (usize, &f32)| EmbeddingFacts {
         object: "embedding",
         index,

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::admission::Admitted;
 use crate::error::{ApiError, ErrorBody};
-use crate::feedback::FeedbackRow;
+use crate::feedback::{FeedbackRow, KeepError};
 use crate::request::Question;
 use crate::server::Server;
 
@@ -79,6 +79,7 @@ pub struct FeedbackReply {
         (status = 404, description = "This server keeps no choices", body = ErrorBody),
         (status = 429, description = "Too many requests at a time", body = ErrorBody),
         (status = 504, description = "The time of the request is over", body = ErrorBody),
+        (status = 507, description = "There is no room for more choices", body = ErrorBody),
     )
 )]
 async fn feedback(
@@ -110,12 +111,16 @@ async fn feedback(
     };
     let id = row.id.clone();
     let keeping = tokio::task::spawn_blocking(move || file.keep(row, &pictures));
-    keeping.await.map_err(|_| ApiError::internal())?.map_err(|error| {
-        let message =
-            format!("the choice could not be written: {error}; make room, and choose again");
-        ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "feedback_not_written", message)
-    })?;
+    keeping.await.map_err(|_| ApiError::internal())?.map_err(|error| not_kept(&error))?;
     Ok(Json(FeedbackReply { id, rewards, agrees: agrees(body.choice, rewards) }))
+}
+
+fn not_kept(error: &KeepError) -> ApiError {
+    let code = match error {
+        KeepError::Full { .. } => "feedback_full",
+        KeepError::Write { .. } => "feedback_not_written",
+    };
+    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, code, error.to_string())
 }
 
 /// Bytes of pictures that are in the request; a file or an address could be another picture tomorrow.

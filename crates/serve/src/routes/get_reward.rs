@@ -14,7 +14,7 @@ use crate::admission::Admitted;
 use crate::error::{ApiError, ErrorBody};
 use crate::protocol::examples::{PICTURE, PICTURED, RENDERED};
 use crate::protocol::options::{Optional, Posted, Protocol, describe, neutral};
-use crate::protocol::texts::{OneOrMany, Pictures, Texts, schema};
+use crate::protocol::texts::{OneOrMany, Pictures, ScoredTexts, Texts, schema};
 use crate::server::Server;
 
 pub(super) fn routes() -> OpenApiRouter<Server> {
@@ -45,12 +45,24 @@ impl Protocol for GetRewardBody {
 pub struct GetRewardReply {
     /// One for each query, in order: the reward itself.
     rewards: Vec<f32>,
+    /// What `OpenRLHF` writes into its logs.
+    extra_logs: ExtraLogs,
+}
+
+/// Facts on queries that a trainer logs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExtraLogs {
+    /// For each query, 1 where the answer lacked the mark of its end and was closed here, else 0.
+    closed_answers: Vec<f32>,
 }
 
 /// Score rendered queries
 ///
-/// A query is a whole conversation with its answer, rendered by the model's own chat template; a text that the template does not render, such
-/// as an answer that was cut off before its end, is refused as `template_mismatch`. Pictures for its image places come in `images`.
+/// A query is a whole conversation with its answer, rendered by the model's own chat template; a text that the template does not render is
+/// refused as `template_mismatch`. Pictures for its image places come in `images`.
+///
+/// An answer that was cut at its greatest length lacks the mark of its end; it is closed here, so that its reward is that of the same
+/// conversation with this answer, and `extra_logs` says so.
 #[utoipa::path(
     post,
     path = "/get_reward",
@@ -69,6 +81,7 @@ async fn get_reward(
 ) -> Result<Json<GetRewardReply>, ApiError> {
     let Admitted { body: Posted(GetRewardBody { query, images }), place } = request;
     let texts = Texts { written: query, pictures: images, keys: ["query", "images"] };
-    let scored = texts.score(&server, &place, None).await?;
-    Ok(Json(GetRewardReply { rewards: scored.rewards }))
+    let ScoredTexts { scored, cut } = texts.score(&server, &place, None).await?;
+    let closed_answers = cut.into_iter().map(|cut| f32::from(u8::from(cut))).collect();
+    Ok(Json(GetRewardReply { rewards: scored.rewards, extra_logs: ExtraLogs { closed_answers } }))
 }

@@ -243,7 +243,8 @@ async fn model_ready(
 /// Score rendered sentences
 ///
 /// Each of `sentences` is a whole conversation as text, rendered by the model's own chat template; a text that the template does not render is
-/// refused as `template_mismatch`. Pictures for its image places come in the tensor `images`, as many for each sentence. The binary form
+/// refused as `template_mismatch`, but an answer that was cut before the mark of its end is closed here. Pictures for its image places come
+/// in the tensor `images`, as many for each sentence. The binary form
 /// of tensors is not taken.
 #[utoipa::path(
     post,
@@ -272,7 +273,7 @@ async fn infer(
         let at = format!("outputs[{index}].name");
         return Err(ApiError::invalid("unknown_tensor", message).at(at));
     }
-    let scored = read(inputs)?.score(&server, &place, Some(name.clone())).await?;
+    let scored = read(inputs)?.score(&server, &place, Some(name.clone())).await?.scored;
     let shape = [scored.rewards.len(), 1];
     let output = Output { name: "rewards", shape, datatype: "FP32", data: scored.rewards };
     Ok(Json(InferReply {

@@ -14,11 +14,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::activation::activate;
-use crate::admission::{Admitted, ReadBody};
+use crate::admission::Admitted;
 use crate::error::{ApiError, ErrorBody};
+use crate::protocol::either::{Either, Told};
 use crate::protocol::examples::{PICTURE, PICTURED};
-use crate::protocol::options::{Optional, Posted, Protocol, describe, has_key, only};
-use crate::protocol::reply::{EncodingFormat, Numbers, TokenCounts, now};
+use crate::protocol::options::{Optional, Protocol, describe, only};
+use crate::protocol::reply::{EncodingFormat, Listing, Numbers};
 use crate::protocol::texts::{OneOrMany, Pictures, schema};
 use crate::protocol::vllm::{CHAT, COMMON, Input, NUMBERS};
 use crate::request;
@@ -81,42 +82,12 @@ impl Protocol for PoolingChat {
     const OPTIONS: &'static [&'static [Optional]] = &[COMMON, CHAT, NUMBERS, TASK];
 }
 
+impl Told for PoolingChat {
+    const KEYS: &'static [&'static str] = &["messages"];
+}
+
 /// Body with `input`, or with `messages`.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum PoolingBody {
-    /// Completion form.
-    Completion(PoolingCompletion),
-    /// Chat form.
-    Chat(PoolingChat),
-}
-
-impl ReadBody for PoolingBody {
-    fn read_body(bytes: &[u8]) -> Result<Self, ApiError> {
-        if has_key(bytes, &["messages"])? {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Chat(body))
-        } else {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Completion(body))
-        }
-    }
-}
-
-/// Pooled outputs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PoolingReply {
-    /// Name of the reply.
-    id: String,
-    /// `list`.
-    object: &'static str,
-    /// Seconds since 1970.
-    created: u64,
-    /// Name of the model.
-    model: String,
-    /// One for each conversation, in order.
-    data: Vec<Pooled>,
-    /// Tokens.
-    usage: TokenCounts,
-}
+type PoolingBody = Either<PoolingCompletion, PoolingChat>;
 
 /// Pooled output of one conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,7 +103,8 @@ pub struct Pooled {
 /// Score conversations as pooled output
 ///
 /// With `input`: whole conversations as text, rendered by the model's own chat template; a text that the template does not render is
-/// refused as `template_mismatch`, and pictures for its image places come in `images`. With `messages`: one conversation whose last
+/// refused as `template_mismatch`, but an answer that was cut before the mark of its end is closed here. Pictures for its image places
+/// come in `images`. With `messages`: one conversation whose last
 /// message is the answer. Gives the sigmoid of the reward unless `use_activation` is false.
 #[utoipa::path(
     post,
@@ -146,35 +118,28 @@ pub struct Pooled {
         ]})))
     )),
     responses(
-        (status = 200, description = "The outputs", body = PoolingReply),
+        (status = 200, description = "The outputs", body = Listing<Pooled>),
         (status = 400, description = "The request cannot be scored as it is", body = ErrorBody),
     )
 )]
 async fn pooling(
     State(server): State<Server>,
     request: Admitted<PoolingBody>,
-) -> Result<Json<PoolingReply>, ApiError> {
+) -> Result<Json<Listing<Pooled>>, ApiError> {
     let Admitted { body, place } = request;
     let (input, model, use_activation, format) = match body {
-        PoolingBody::Completion(body) => {
+        Either::First(body) => {
             let PoolingCompletion { model, input, images, use_activation, encoding_format } = body;
             (Input::Texts { input, images }, model, use_activation, encoding_format)
         }
-        PoolingBody::Chat(PoolingChat { model, messages, use_activation, encoding_format }) => {
+        Either::Second(PoolingChat { model, messages, use_activation, encoding_format }) => {
             (Input::Messages(messages), model, use_activation, encoding_format)
         }
     };
     let scored = input.score(&server, &place, model).await?;
-    let pooled = |(index, reward): (usize, &f32)| {
-        let data = format.write(activate(*reward, use_activation.unwrap_or(true)));
+    let pooled = |index, reward| {
+        let data = format.write(activate(reward, use_activation.unwrap_or(true)));
         Pooled { index, object: "pooling", data }
     };
-    Ok(Json(PoolingReply {
-        id: format!("pool-{}", place.id),
-        object: "list",
-        created: now(),
-        model: server.name().to_owned(),
-        data: scored.rewards.iter().enumerate().map(pooled).collect(),
-        usage: TokenCounts::new(&scored.usage),
-    }))
+    Ok(Json(Listing::new("pool", &server, &place, &scored, pooled)))
 }

@@ -77,7 +77,7 @@ enum Inputs {
 /// Score texts or pairs as one class
 ///
 /// A single text is a whole conversation, rendered by the model's own chat template; a text that the template does not render is refused as
-/// `template_mismatch`, and pictures for its image places come in `images`. A pair is a question of the user and the answer, rendered here.
+/// `template_mismatch`, but an answer that was cut before the mark of its end is closed here. Pictures for its image places come in `images`. A pair is a question of the user and the answer, rendered here.
 /// A request has either texts or pairs. Gives the sigmoid of the reward unless `raw_scores` is true.
 #[utoipa::path(
     post,
@@ -103,7 +103,8 @@ async fn predict(
     let scored = match inputs {
         Inputs::Texts(texts) => {
             let keys = ["inputs", "images"];
-            Texts { written: texts, pictures: images, keys }.score(&server, &place, None).await?
+            let texts = Texts { written: texts, pictures: images, keys };
+            texts.score(&server, &place, None).await?.scored
         }
         Inputs::Pairs(_) if images != Pictures::None => {
             let message = "pictures belong to rendered texts; a pair has no place for them";

@@ -17,11 +17,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::activation::activate;
-use crate::admission::{Admitted, Place, ReadBody};
+use crate::admission::{Admitted, Place};
 use crate::error::{ApiError, ErrorBody};
 use crate::protocol::content::{Item, answers_to};
+use crate::protocol::either::{Either, Told};
 use crate::protocol::examples::PICTURE;
-use crate::protocol::options::{Optional, Posted, Protocol, describe, has_key};
+use crate::protocol::options::{Optional, Posted, Protocol, describe};
 use crate::protocol::tei;
 use crate::protocol::vllm::{COMMON, PAIRS};
 use crate::request::Ask;
@@ -79,25 +80,12 @@ impl Protocol for RerankTexts {
     const OPTIONS: &'static [&'static [Optional]] = &[tei::CUTTING];
 }
 
-/// Body of `/rerank`: with `documents` in the manner of vLLM, with `texts` in that of text-embeddings-inference.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub enum AnyRerank {
-    /// vLLM.
-    Documents(RerankBody),
-    /// Text-embeddings-inference.
-    Texts(RerankTexts),
+impl Told for RerankTexts {
+    const KEYS: &'static [&'static str] = &["texts"];
 }
 
-impl ReadBody for AnyRerank {
-    fn read_body(bytes: &[u8]) -> Result<Self, ApiError> {
-        if has_key(bytes, &["texts"])? {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Texts(body))
-        } else {
-            Posted::read_body(bytes).map(|Posted(body)| Self::Documents(body))
-        }
-    }
-}
+/// Body of `/rerank`: with `documents` in the manner of vLLM, with `texts` in that of text-embeddings-inference.
+type AnyRerank = Either<RerankBody, RerankTexts>;
 
 /// Answers in order, in the manner of vLLM.
 #[derive(Debug, Serialize, ToSchema)]
@@ -196,8 +184,8 @@ async fn rerank(
 ) -> Result<Response, ApiError> {
     let Admitted { body, place } = request;
     Ok(match body {
-        AnyRerank::Documents(body) => Json(documents(&server, &place, body).await?).into_response(),
-        AnyRerank::Texts(body) => Json(texts(&server, &place, body).await?).into_response(),
+        Either::First(body) => Json(documents(&server, &place, body).await?).into_response(),
+        Either::Second(body) => Json(texts(&server, &place, body).await?).into_response(),
     })
 }
 

@@ -20,7 +20,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::protocol::content::{Item, answers_to};
 use crate::protocol::examples::PICTURE;
 use crate::protocol::options::{Optional, Posted, Protocol, describe};
-use crate::protocol::reply::{TokenCounts, now};
+use crate::protocol::reply::Listing;
 use crate::protocol::vllm::{COMMON, PAIRS};
 use crate::request::{Ask, Asked};
 use crate::routes::alias;
@@ -70,23 +70,6 @@ impl Protocol for ScoreBody {
     const OPTIONS: &'static [&'static [Optional]] = &[COMMON, PAIRS];
 }
 
-/// Scores of pairs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ScoreReply {
-    /// Name of the reply.
-    id: String,
-    /// `list`.
-    object: &'static str,
-    /// Seconds since 1970.
-    created: u64,
-    /// Name of the model.
-    model: String,
-    /// One for each pair, in order.
-    data: Vec<PairScore>,
-    /// Tokens.
-    usage: TokenCounts,
-}
-
 /// Score of a pair.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PairScore {
@@ -121,14 +104,14 @@ pub struct PairScore {
         })))
     )),
     responses(
-        (status = 200, description = "The scores", body = ScoreReply),
+        (status = 200, description = "The scores", body = Listing<PairScore>),
         (status = 400, description = "The request cannot be scored as it is", body = ErrorBody),
     )
 )]
 async fn score(
     State(server): State<Server>,
     request: Admitted<Posted<ScoreBody>>,
-) -> Result<Json<ScoreReply>, ApiError> {
+) -> Result<Json<Listing<PairScore>>, ApiError> {
     let Admitted { body: Posted(mut body), place } = request;
     let (model, use_activation) = (body.model.take(), body.use_activation.unwrap_or(true));
     let [(first, queries), (second, documents)] = body.lists()?;
@@ -137,19 +120,12 @@ async fn score(
         (second, Item::read_all(second, &documents)?),
     )?;
     let scored = server.score(Ask::new(questions, model, second, server.limits())?, &place).await?;
-    let pair = |(index, reward): (usize, &f32)| PairScore {
+    let pair = |index, reward| PairScore {
         index,
         object: "score",
-        score: activate(*reward, use_activation),
+        score: activate(reward, use_activation),
     };
-    Ok(Json(ScoreReply {
-        id: format!("score-{}", place.id),
-        object: "list",
-        created: now(),
-        model: server.name().to_owned(),
-        data: scored.rewards.iter().enumerate().map(pair).collect(),
-        usage: TokenCounts::new(&scored.usage),
-    }))
+    Ok(Json(Listing::new("score", &server, &place, &scored, pair)))
 }
 
 impl ScoreBody {

@@ -65,7 +65,8 @@ pub struct ScoreEvaluationReply {
 /// Score rendered texts
 ///
 /// Each of `messages` is a whole conversation as text, rendered by the model's own chat template; a text that the template does not render is
-/// refused as `template_mismatch`, and pictures for its image places come in `images`.
+/// refused as `template_mismatch`, but an answer that was cut before the mark of its end is closed here. Pictures for its image places
+/// come in `images`.
 #[utoipa::path(
     post,
     path = "/v1/score/evaluation",
@@ -87,7 +88,7 @@ async fn score_evaluation(
         keys: ["messages", "images"],
     };
     let asked = model.clone().filter(|name| name != ANY_MODEL);
-    let scored = texts.score(&server, &place, asked).await?;
+    let scored = texts.score(&server, &place, asked).await?.scored;
     Ok(Json(ScoreEvaluationReply {
         id: format!("scoreval-{}", place.id),
         object: "score.evaluation",

@@ -35,7 +35,7 @@ pub struct SlimeBody {
     /// Messages, a plain question, or the text before the response as the model's own chat template renders it.
     #[schema(value_type = schema::Prompt)]
     prompt: Prompt,
-    /// The response, with or without the mark that closes its turn.
+    /// The response, with or without the mark that closes its turn, which one lacks that was cut at its greatest length.
     response: String,
     /// Pictures for the places in `prompt`; an extension.
     #[serde(default)]
@@ -75,15 +75,15 @@ async fn slime(
     request: Admitted<Posted<SlimeBody>>,
 ) -> Result<Json<f32>, ApiError> {
     let Admitted { body: Posted(SlimeBody { prompt, response, images }), place } = request;
-    let answer = response.strip_suffix(END_OF_TURN).unwrap_or(&response);
     let scored = match prompt {
         Prompt::Text(text) if text.contains(START_OF_TURN) => {
-            let texts = OneOrMany::One(format!("{text}{answer}{END_OF_TURN}"));
+            let texts = OneOrMany::One(format!("{text}{response}"));
             let pictures = Pictures::List(images);
             let texts = Texts { written: texts, pictures, keys: ["prompt", "images"] };
-            texts.score(&server, &place, None).await?
+            texts.score(&server, &place, None).await?.scored
         }
         written => {
+            let answer = response.strip_suffix(END_OF_TURN).unwrap_or(&response);
             let asked = vec![question(written, answer.to_owned(), images)];
             server.score(Ask::new(asked, None, "response", server.limits())?, &place).await?
         }
