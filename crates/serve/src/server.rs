@@ -26,7 +26,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::model_thread::{self, Computed, Rewarded};
 use crate::pictures::{Found, PictureRules};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, Preparer};
 use crate::request::Ask;
 use crate::request_id::RequestIds;
 
@@ -43,8 +43,7 @@ struct Inner {
     limits: Limits,
     keys: Keys,
     gate: Gate,
-    rules: Arc<PictureRules>,
-    processor: Arc<Processor>,
+    preparer: Arc<Preparer>,
     preparing: Arc<Semaphore>,
     fetching: Arc<Semaphore>,
     queue: SyncSender<Job>,
@@ -153,8 +152,7 @@ impl Server {
             identity,
             keys: Keys::new(&api_keys),
             gate,
-            rules: Arc::new(rules),
-            processor: Arc::new(processor),
+            preparer: Arc::new(Preparer::new(processor, rules, &limits)),
             preparing: Arc::new(Semaphore::new(limits.max_preparing.max(1))),
             fetching: Arc::new(Semaphore::new(MAX_FETCHING)),
             queue,
@@ -194,7 +192,7 @@ impl Server {
 
     /// The chat template, tokenizer and image processor of the model.
     pub fn processor(&self) -> &Processor {
-        &self.0.processor
+        &self.0.preparer.processor
     }
 
     /// What people are told of the model.
@@ -292,15 +290,17 @@ impl Server {
 
     /// Fetches what has to be fetched, then decodes and tokenizes.
     async fn prepare(&self, ask: Ask) -> Result<(Prepared, Duration), ApiError> {
-        let outside = self.0.rules.survey(&ask.questions)?;
+        let outside = self.0.preparer.rules.survey(&ask.questions)?;
         let found = self.fetch(outside.urls).await?;
-        let (rules, processor) = (Arc::clone(&self.0.rules), Arc::clone(&self.0.processor));
-        blocking(&self.0.preparing, move || {
+        let preparer = Arc::clone(&self.0.preparer);
+        let prepared = blocking(&self.0.preparing, move || {
             let began = StdInstant::now();
-            let prepared = prepare(&processor, &rules, &ask.questions, &outside.files, found)?;
+            let prepared = preparer.prepare(&ask.questions, &outside.files, found)?;
             Ok((prepared, began.elapsed()))
         })
-        .await
+        .await;
+        self.metrics().pictures(self.0.preparer.picture_counts());
+        prepared
     }
 
     /// Work with the chat template, where it holds up no other request.
@@ -308,16 +308,16 @@ impl Server {
         &self,
         work: impl FnOnce(&Processor) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let processor = Arc::clone(&self.0.processor);
-        blocking(&self.0.preparing, move || work(&processor)).await
+        let preparer = Arc::clone(&self.0.preparer);
+        blocking(&self.0.preparing, move || work(&preparer.processor)).await
     }
 
     async fn fetch(&self, urls: Vec<(String, String)>) -> Result<Found, ApiError> {
         if urls.is_empty() {
             return Ok(Found::new());
         }
-        let rules = Arc::clone(&self.0.rules);
-        blocking(&self.0.fetching, move || rules.fetch(&urls)).await
+        let preparer = Arc::clone(&self.0.preparer);
+        blocking(&self.0.fetching, move || preparer.rules.fetch(&urls)).await
     }
 
     async fn compute(
