@@ -58,6 +58,11 @@ impl PictureCache {
         self.lock().counts
     }
 
+    /// Whether patches are held, which is not counted.
+    pub(crate) fn holds(&self, key: &PictureKey) -> bool {
+        self.lock().visuals.contains_key(key)
+    }
+
     /// Patches that are held, which counts as their use.
     pub(crate) fn find(&self, key: &PictureKey) -> Option<Arc<Visual>> {
         let mut held = self.lock();

@@ -305,6 +305,11 @@ impl Measured<'_> {
         self.sources.measures()
     }
 
+    /// Whether the cache holds every picture, so that nothing needs to be decoded.
+    pub fn are_kept(&self, cache: &PictureCache) -> bool {
+        self.sources.measures().all(|visual| cache.holds(&visual.key))
+    }
+
     /// The conversations with their pixels. Pictures that the cache holds are not decoded, the others are left in it.
     ///
     /// # Errors

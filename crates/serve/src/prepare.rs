@@ -1,6 +1,6 @@
 //! Questions to what the model reads: pictures opened, decoded and cut, texts rendered and tokenized.
 //!
-//! Runs on threads that may block, a bounded number at a time. Decoded pictures are kept for later requests, and nothing else is.
+//! Runs on threads that may block, a bounded number at a time; only small requests over kept pictures need none of them. Decoded pictures are kept for later requests, and nothing else is.
 
 use std::collections::BTreeSet;
 
@@ -62,21 +62,68 @@ impl Preparer {
         mut found: Found,
     ) -> Result<Prepared, ApiError> {
         found.extend(self.rules.read(files)?);
+        let decode = |measured: Measured<'_>| measured.decode(Some(&self.pictures));
+        self.encode_all(questions, &found, |measured| decode(measured).map(Some))
+            .map(|prepared| prepared.expect("every picture was decoded"))
+    }
+
+    /// Encodes questions all of whose pictures are in them and have been kept; nothing where a picture would have to be decoded.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub(crate) fn prepare_kept(&self, questions: &[Asked]) -> Result<Option<Prepared>, ApiError> {
+        let pictures = &self.pictures;
+        self.encode_all(questions, &Found::new(), |measured| {
+            measured.are_kept(pictures).then(|| measured.decode(Some(pictures))).transpose()
+        })
+    }
+
+    /// Questions with the pixels that `decode` gives, or nothing once it gives nothing.
+    fn encode_all(
+        &self,
+        questions: &[Asked],
+        found: &Found,
+        decode: impl Fn(Measured<'_>) -> Result<Option<Vec<Encoded>>, EncodeError>,
+    ) -> Result<Option<Prepared>, ApiError> {
         let mut budget = ImageTokens::new(self.max_image_tokens);
         let (mut conversations, mut places) = (Vec::new(), Vec::new());
         let mut prompt_tokens = usize::MAX;
         for Asked { row, names } in questions {
-            let encoded =
-                self.encode(row, &found, &mut budget).map_err(|error| names.place(error))?;
+            let encoded = self.encode(row, found, &mut budget, &decode);
+            let Some(encoded) = encoded.map_err(|error| names.place(error))? else {
+                return Ok(None);
+            };
             for (index, (one, response)) in encoded.iter().zip(&row.responses).enumerate() {
                 prompt_tokens = prompt_tokens.min(before_turns(one, turns(response)));
                 places.push(names.rename(&format!("responses[{index}]")));
             }
             conversations.extend(encoded);
         }
+        Ok(Some(Prepared::new(conversations, places, prompt_tokens)))
+    }
+
+    /// One conversation for each response of a row.
+    fn encode(
+        &self,
+        row: &Row,
+        found: &Found,
+        budget: &mut ImageTokens,
+        decode: impl Fn(Measured<'_>) -> Result<Option<Vec<Encoded>>, EncodeError>,
+    ) -> Result<Option<Vec<Encoded>>, ApiError> {
+        let conversations = pictures::conversations(row, found)?;
+        let num_prompt_messages = conversations[0].messages.len() - turns(&row.responses[0]);
+        let place = |error| placed(error, &conversations, num_prompt_messages);
+        let measured = self.processor.measure(&conversations).map_err(place)?;
+        budget.spend(&measured)?;
+        decode(measured).map_err(place)
+    }
+}
+
+impl Prepared {
+    fn new(conversations: Vec<Encoded>, places: Vec<String>, prompt_tokens: usize) -> Self {
         let first = &conversations[0];
         let shared = conversations.iter().map(|one| shared_tokens(first, one)).min();
-        Ok(Prepared {
+        Self {
             beginning: shared.unwrap_or_default().min(prompt_tokens),
             prompt_tokens,
             response_tokens: conversations.iter().map(|one| one.len() - prompt_tokens).collect(),
@@ -87,22 +134,7 @@ impl Preparer {
                 .unwrap_or_default(),
             conversations,
             places,
-        })
-    }
-
-    /// One conversation for each response of a row.
-    fn encode(
-        &self,
-        row: &Row,
-        found: &Found,
-        budget: &mut ImageTokens,
-    ) -> Result<Vec<Encoded>, ApiError> {
-        let conversations = pictures::conversations(row, found)?;
-        let num_prompt_messages = conversations[0].messages.len() - turns(&row.responses[0]);
-        let place = |error| placed(error, &conversations, num_prompt_messages);
-        let measured = self.processor.measure(&conversations).map_err(place)?;
-        budget.spend(&measured)?;
-        measured.decode(Some(&self.pictures)).map_err(place)
+        }
     }
 }
 

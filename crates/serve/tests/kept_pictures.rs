@@ -65,7 +65,8 @@ async fn a_picture_of_too_many_tokens_is_refused_before_it_is_decoded() {
 
 #[tokio::test]
 async fn the_tokens_of_all_different_pictures_of_a_request_count() {
-    let [square, windows] = ["square", "windows"].map(|name| data_url(&format!("images/{name}.png")));
+    let [square, windows] =
+        ["square", "windows"].map(|name| data_url(&format!("images/{name}.png")));
     let open = start(Config::default());
     let tokens = async |image: &String| {
         let answer = post(&open, "/v1/reward", &showing(std::slice::from_ref(image))).await;
@@ -77,9 +78,7 @@ async fn the_tokens_of_all_different_pictures_of_a_request_count() {
         let app = start(limited(|limits| limits.max_image_tokens = limit));
         assert_eq!(outcome(&app, &showing(&pictures)).await, expected);
         // Pictures of several questions are of one request, too.
-        let query = |image: &String| {
-            json!({"content": [{"type": "image_url", "image_url": {"url": image}}]})
-        };
+        let query = |image: &String| json!({"content": [{"type": "image_url", "image_url": {"url": image}}]});
         let body = json!({"queries": [query(&square), query(&windows)], "documents": ["a", "b"]});
         let answer = post(&app, "/score", &body).await;
         if expected == "200" {
