@@ -9,7 +9,7 @@ use std::time::Instant as StdInstant;
 
 use axum::http::StatusCode;
 use model::PrefixCache;
-use prompt::Processor;
+use prompt::{PictureCounts, Processor};
 use serde::Serialize;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Duration, timeout_at};
@@ -188,6 +188,11 @@ impl Server {
         &self.0.metrics
     }
 
+    /// What has been found and kept of decoded pictures.
+    pub(crate) fn picture_counts(&self) -> PictureCounts {
+        self.0.preparer.picture_counts()
+    }
+
     /// Whether the server is ready, and the way to stop it.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.0.lifecycle
@@ -297,20 +302,17 @@ impl Server {
         if body_bytes <= SMALL_BODY_BYTES && outside.is_empty() {
             let began = StdInstant::now();
             if let Some(prepared) = self.0.preparer.prepare_kept(&ask.questions)? {
-                self.metrics().pictures(self.0.preparer.picture_counts());
                 return Ok((prepared, began.elapsed()));
             }
         }
         let found = self.fetch(outside.urls).await?;
         let preparer = Arc::clone(&self.0.preparer);
-        let prepared = blocking(&self.0.preparing, move || {
+        blocking(&self.0.preparing, move || {
             let began = StdInstant::now();
             let prepared = preparer.prepare(&ask.questions, &outside.files, found)?;
             Ok((prepared, began.elapsed()))
         })
-        .await;
-        self.metrics().pictures(self.0.preparer.picture_counts());
-        prepared
+        .await
     }
 
     /// Work with the chat template, where it holds up no other request.
