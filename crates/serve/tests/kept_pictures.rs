@@ -53,7 +53,7 @@ async fn metric(app: &Router, name: &str) -> u64 {
 async fn a_picture_of_too_many_tokens_is_refused_before_it_is_decoded() {
     let app = start(limited(|limits| limits.max_image_tokens = 100));
     // 280 x 280 pixels are 100 tokens, 308 x 308 are 121.
-    assert_eq!(outcome(&app, &showing(&[promise(280)])).await, "image_truncated");
+    assert_eq!(outcome(&app, &showing(&[promise(280)])).await, "image_damaged");
     let answer = post(&app, "/v1/reward", &showing(&[promise(308)])).await;
     let place = Some("images[0]".to_owned());
     assert_eq!(answer.refusal(), (400, "too_many_image_tokens".to_owned(), place));
@@ -95,7 +95,7 @@ async fn the_tokens_of_all_different_pictures_of_a_request_count() {
 async fn pictures_that_are_shrunk_count_as_what_they_become() {
     let options = ProcessorOptions { max_pixels: Some(100 * 784), ..ProcessorOptions::default() };
     let app = app(server_with(options, limited(|limits| limits.max_image_tokens = 100)));
-    assert_eq!(outcome(&app, &showing(&[promise(2800)])).await, "image_truncated");
+    assert_eq!(outcome(&app, &showing(&[promise(2800)])).await, "image_damaged");
 }
 
 #[tokio::test]
