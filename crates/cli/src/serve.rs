@@ -90,6 +90,9 @@ struct PictureArgs {
     /// Pictures of a request
     #[arg(long, value_name = "N", default_value_t = 64)]
     max_images: usize,
+    /// Tokens that the pictures of a request may take together, equal ones counted once; over it, the request is refused
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_image_tokens: usize,
     /// Pixels that are decoded of one picture
     #[arg(long, value_name = "N", default_value_t = 50_000_000)]
     max_decoded_pixels: u64,
@@ -110,6 +113,9 @@ struct BoundArgs {
     /// Bytes of prompts and pictures that are kept, so that later requests over them cost only their responses; 0 keeps nothing
     #[arg(long, value_name = "N", default_value_t = 1 << 30)]
     cache_bytes: usize,
+    /// Bytes of decoded pictures that are kept, so that later requests that show them need not decode them; 0 keeps nothing
+    #[arg(long, value_name = "N", default_value_t = 256 << 20)]
+    picture_cache_bytes: usize,
     /// Tokens that are scored together
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
     batch_tokens: usize,
@@ -234,9 +240,11 @@ fn limits(args: &Args) -> Limits {
     Limits {
         max_body_bytes: bounds.max_body_bytes,
         max_images: args.pictures.max_images,
+        max_image_tokens: args.pictures.max_image_tokens,
         max_responses: bounds.max_responses,
         max_requests: bounds.max_requests,
         cache_bytes: bounds.cache_bytes,
+        picture_cache_bytes: bounds.picture_cache_bytes,
         batch_tokens: bounds.batch_tokens,
         batch_window: Duration::from_micros(bounds.batch_window_us),
         timeout,

@@ -11,6 +11,7 @@ pub mod picture;
 mod conversation;
 mod error;
 mod files;
+mod picture_cache;
 mod positions;
 mod processor;
 mod rendered;
@@ -25,7 +26,8 @@ mod tokenizer;
 pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pictures};
 pub use error::{EncodeError, LoadError};
 pub use picture::{ImageError, Visual};
-pub use processor::{Encoded, Processor, ProcessorOptions, VisionTokens};
+pub use picture_cache::{PictureCache, PictureCounts, PictureKey};
+pub use processor::{Encoded, Measure, Measured, Processor, ProcessorOptions, VisionTokens};
 pub use rendered::{ReadBack, TemplateMismatch};
 pub use row::{
     Draft, DraftContent, Open, Picture, Piece, Place, Row, RowError, WrittenContent, WrittenDetail,

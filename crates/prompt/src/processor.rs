@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::conversation::{Conversation, Part};
 use crate::error::{EncodeError, LoadError};
 use crate::picture::{DEFAULT_MAX_DECODED_PIXELS, PixelRange, Visual};
+use crate::picture_cache::{PictureCache, PictureKey};
 use crate::positions::{VisualRun, mrope_positions, time_interval};
 use crate::settings::{self, PixelSettings};
 use crate::sources::{Located, Sources};
@@ -189,6 +190,17 @@ impl Processor {
     /// # Errors
     /// As [`Processor::encode`], for the first conversation at fault.
     pub fn encode_all(&self, conversations: &[Conversation]) -> Result<Vec<Encoded>, EncodeError> {
+        self.measure(conversations)?.decode(None)
+    }
+
+    /// Encodes conversations that belong together but for their pixels: tokens and sizes are known, and no picture is decoded.
+    ///
+    /// # Errors
+    /// As [`Processor::encode`], but for what only the pixels of a picture show.
+    pub fn measure<'a>(
+        &self,
+        conversations: &'a [Conversation],
+    ) -> Result<Measured<'a>, EncodeError> {
         let mut sources = Sources::new(self.image, self.video, self.options.max_decoded_pixels);
         let mut drafts = Vec::with_capacity(conversations.len());
         for (index, conversation) in conversations.iter().enumerate() {
@@ -196,8 +208,7 @@ impl Processor {
             let located = locate(conversation, &mut sources)?;
             drafts.push(self.draft(&text, located, index)?);
         }
-        let visuals = sources.decode()?;
-        Ok(drafts.into_iter().map(|draft| draft.finish(&visuals)).collect())
+        Ok(Measured { drafts, sources })
     }
 
     /// Everything but the pixels.
@@ -268,6 +279,44 @@ impl Processor {
             written: count(&written, id),
             given: count(&expected, id),
         })
+    }
+}
+
+/// Conversations whose tokens are known and whose pictures have not been decoded.
+pub struct Measured<'a> {
+    drafts: Vec<Draft>,
+    sources: Sources<'a>,
+}
+
+/// What is known of a picture or video from its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure<'a> {
+    /// Path or label; of a video, that of its first frame.
+    pub name: &'a str,
+    /// Equal for equal files only.
+    pub key: PictureKey,
+    /// Number of tokens that stand for it.
+    pub tokens: usize,
+}
+
+impl Measured<'_> {
+    /// The distinct pictures and videos, in the order in which they stand in the conversations.
+    pub fn visuals(&self) -> impl Iterator<Item = Measure<'_>> {
+        self.sources.measures()
+    }
+
+    /// Whether the cache holds every picture, so that nothing needs to be decoded.
+    pub fn are_kept(&self, cache: &PictureCache) -> bool {
+        self.sources.measures().all(|visual| cache.holds(&visual.key))
+    }
+
+    /// The conversations with their pixels. Pictures that the cache holds are not decoded, the others are left in it.
+    ///
+    /// # Errors
+    /// When a picture is damaged.
+    pub fn decode(self, cache: Option<&PictureCache>) -> Result<Vec<Encoded>, EncodeError> {
+        let visuals = self.sources.decode(cache)?;
+        Ok(self.drafts.into_iter().map(|draft| draft.finish(&visuals)).collect())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The distinct pictures and videos of one call: headers first, pixels once each.
 //!
-//! Lives for one call; nothing is kept from one call to the next.
+//! Lives for one call. What is kept from one call to the next is the business of [`PictureCache`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,8 +10,10 @@ use rayon::prelude::*;
 use crate::conversation::{ImageSource, VideoSource};
 use crate::error::EncodeError;
 use crate::picture::{
-    ImageError, MAX_ASPECT_RATIO, Probe, SmartResizeError, Visual, resize, smart_resize,
+    ImageError, MAX_ASPECT_RATIO, Probe, SmartResizeError, Visual, file_key, resize, smart_resize,
 };
+use crate::picture_cache::{PictureCache, PictureKey};
+use crate::processor::Measure;
 use crate::settings::PixelSettings;
 
 /// Where a picture or video is among the sources, and what a conversation needs to know of it.
@@ -29,12 +31,15 @@ pub(crate) struct Sources<'a> {
     image: PixelSettings,
     video: PixelSettings,
     max_decoded_pixels: u64,
-    known: HashMap<(bool, &'a [ImageSource]), usize>,
+    /// By kind and address: conversations of one row share their pictures, which need not be looked at again.
+    seen: BTreeMap<(bool, usize, usize), usize>,
+    known: BTreeMap<PictureKey, usize>,
     entries: Vec<Entry<'a>>,
 }
 
 /// One picture or video, its headers read.
 struct Entry<'a> {
+    key: PictureKey,
     frames: Vec<Probe<'a>>,
     is_video: bool,
     width: usize,
@@ -44,7 +49,8 @@ struct Entry<'a> {
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(image: PixelSettings, video: PixelSettings, max_decoded_pixels: u64) -> Self {
-        Self { image, video, max_decoded_pixels, known: HashMap::new(), entries: Vec::new() }
+        let (seen, known, entries) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { image, video, max_decoded_pixels, seen, known, entries }
     }
 
     /// Adds a picture unless it is known.
@@ -66,15 +72,22 @@ impl<'a> Sources<'a> {
         frames: &'a [ImageSource],
         fps: Option<f64>,
     ) -> Result<Located, EncodeError> {
-        let key = (fps.is_some(), frames);
-        let source_idx = if let Some(known) = self.known.get(&key) {
-            *known
-        } else {
-            self.entries.push(self.probe(frames, fps.is_some())?);
-            self.known.insert(key, self.entries.len() - 1);
-            self.entries.len() - 1
+        let address = (fps.is_some(), frames.as_ptr().addr(), frames.len());
+        let source_idx = match self.seen.get(&address) {
+            Some(seen) => *seen,
+            None => self.add(self.probe(frames, fps.is_some())?),
         };
+        self.seen.insert(address, source_idx);
         Ok(Located { source_idx, tokens: self.entries[source_idx].tokens, fps })
+    }
+
+    fn add(&mut self, entry: Entry<'a>) -> usize {
+        let next = self.entries.len();
+        let source_idx = *self.known.entry(entry.key).or_insert(next);
+        if source_idx == next {
+            self.entries.push(entry);
+        }
+        source_idx
     }
 
     fn probe(&self, frames: &'a [ImageSource], is_video: bool) -> Result<Entry<'a>, EncodeError> {
@@ -89,28 +102,55 @@ impl<'a> Sources<'a> {
             .map_err(|error| size_error(error, first))?;
         let depth = if is_video { shape.temporal_patch_size } else { 1 };
         let tokens = [frames.len().div_ceil(depth), height / factor, width / factor];
-        Ok(Entry { frames, is_video, width, height, tokens })
+        let files = frames.iter().map(Probe::bytes);
+        let key = file_key(files, is_video, [width, height], shape, settings.normalization);
+        Ok(Entry { key, frames, is_video, width, height, tokens })
     }
 
     fn settings(&self, is_video: bool) -> &PixelSettings {
         if is_video { &self.video } else { &self.image }
     }
 
-    /// Decodes, resizes and cuts every source, in the order in which they were added.
-    pub(crate) fn decode(&self) -> Result<Vec<Arc<Visual>>, EncodeError> {
-        self.entries
-            .par_iter()
-            .map(|entry| {
-                let resized = |frame: &Probe<'_>| {
-                    Ok::<_, ImageError>(resize(&frame.decode()?, entry.width, entry.height))
-                };
-                let frames: Vec<_> =
-                    entry.frames.par_iter().map(resized).collect::<Result<_, _>>()?;
-                let settings = self.settings(entry.is_video);
-                let (shape, normalization) = (settings.shape, settings.normalization);
-                Ok(Arc::new(Visual::new(&frames, entry.is_video, shape, normalization)))
-            })
-            .collect()
+    /// Every source in the order in which they were added.
+    pub(crate) fn measures(&self) -> impl Iterator<Item = Measure<'_>> {
+        self.entries.iter().map(|entry| Measure {
+            name: entry.frames[0].name(),
+            key: entry.key,
+            tokens: entry.tokens.iter().product(),
+        })
+    }
+
+    /// Patches of every source, in the order in which they were added; those that the cache has are not decoded.
+    pub(crate) fn decode(
+        &self,
+        cache: Option<&PictureCache>,
+    ) -> Result<Vec<Arc<Visual>>, EncodeError> {
+        let found: Vec<Option<Arc<Visual>>> =
+            self.entries.iter().map(|entry| cache?.find(&entry.key)).collect();
+        if found.iter().all(Option::is_some) {
+            // No thread is woken when there is nothing to do.
+            return Ok(found.into_iter().flatten().collect());
+        }
+        let visual = |(entry, found): (&Entry<'_>, Option<Arc<Visual>>)| match found {
+            Some(visual) => Ok(visual),
+            None => {
+                let visual = Arc::new(entry.decode(self.settings(entry.is_video))?);
+                if let Some(cache) = cache {
+                    cache.keep(entry.key, &visual);
+                }
+                Ok(visual)
+            }
+        };
+        self.entries.par_iter().zip(found).map(visual).collect()
+    }
+}
+
+impl Entry<'_> {
+    /// Decodes, resizes and cuts.
+    fn decode(&self, settings: &PixelSettings) -> Result<Visual, ImageError> {
+        let resized = |frame: &Probe<'_>| Ok(resize(&frame.decode()?, self.width, self.height));
+        let frames: Vec<_> = self.frames.par_iter().map(resized).collect::<Result<_, _>>()?;
+        Ok(Visual::new(&frames, self.is_video, settings.shape, settings.normalization))
     }
 }
 

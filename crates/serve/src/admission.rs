@@ -39,6 +39,8 @@ pub struct Place {
     pub arrived: Instant,
     /// How long it may take, by its header.
     pub timeout: Option<Duration>,
+    /// Bytes of its body.
+    pub body_bytes: usize,
     _permits: [OwnedSemaphorePermit; 2],
     _counted: Counted,
 }
@@ -129,7 +131,9 @@ impl<T: ReadBody> FromRequest<Server> for Admitted<T> {
         drop(held.split(held.num_permits().saturating_sub(held_units(bytes.len()) as usize)));
         let permits = [permit, held];
         let counted = server.gate().count();
-        let place = Place { id, arrived, timeout, _permits: permits, _counted: counted };
+        let body_bytes = bytes.len();
+        let place =
+            Place { id, arrived, timeout, body_bytes, _permits: permits, _counted: counted };
         Ok(Self { body: T::read_body(&bytes)?, place })
     }
 }

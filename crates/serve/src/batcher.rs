@@ -16,6 +16,12 @@ use tokio::sync::oneshot;
 use crate::metrics::Metrics;
 use crate::model_thread::Computed;
 
+/// How long nothing may arrive before a batch begins that is smaller than those lately: longer than the time between two requests of one
+/// caller that sends many at once, shorter than a call of the model.
+const QUIET: Duration = Duration::from_micros(200);
+/// How many batches back "lately" reaches.
+const NUM_LATELY: usize = 4;
+
 /// A request that waits for the model.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -45,7 +51,10 @@ pub(crate) struct Batcher {
     /// Requests that the server has admitted, those that wait here among them.
     inside: Arc<AtomicUsize>,
     window: Duration,
+    quiet: Duration,
     max_rows: usize,
+    /// Requests of each of the last batches: as many as may be about to come together again.
+    lately: VecDeque<usize>,
     metrics: Arc<Metrics>,
 }
 
@@ -56,7 +65,8 @@ impl Batcher {
         (window, max_rows): (Duration, usize),
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { queue, waiting: VecDeque::new(), inside, window, max_rows, metrics }
+        let (waiting, lately) = (VecDeque::new(), VecDeque::from([0; NUM_LATELY]));
+        Self { queue, waiting, inside, window, quiet: QUIET, max_rows, lately, metrics }
     }
 
     /// The next requests to score, or nothing when no more can come.
@@ -71,26 +81,37 @@ impl Batcher {
             self.metrics.abandoned.add((before - self.waiting.len()) as u64);
             if !self.waiting.is_empty() {
                 let batch = self.choose();
+                self.lately.pop_front();
+                self.lately.push_back(batch.len());
                 self.metrics.queue_depth.set(self.waiting.len() as u64);
                 return Some(batch);
             }
         }
     }
 
-    /// Takes whatever has arrived, and waits a moment for requests that are on their way.
+    /// Takes whatever has arrived, and waits a moment for requests that are on their way: those that have been read, and those that
+    /// usually come, as long as some do. A caller who asks one thing at a time waits for nobody.
     fn gather(&mut self) {
         self.waiting.extend(self.queue.try_iter());
         let until = self.waiting.front().map_or_else(Instant::now, |job| job.queued + self.window);
-        while self.inside.load(Ordering::Relaxed) > self.waiting.len() && !self.is_full() {
+        let usual = self.lately.iter().copied().max().unwrap_or_default();
+        while !self.is_full() && (self.are_others_inside() || self.waiting.len() < usual) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            match self.queue.recv_timeout(left) {
+            let wait = if self.are_others_inside() { left } else { left.min(self.quiet) };
+            match self.queue.recv_timeout(wait) {
                 Ok(job) => self.waiting.push_back(job),
+                Err(RecvTimeoutError::Timeout) if self.are_others_inside() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Whether requests have been read that do not wait here yet.
+    fn are_others_inside(&self) -> bool {
+        self.inside.load(Ordering::Relaxed) > self.waiting.len()
     }
 
     fn is_full(&self) -> bool {
@@ -192,6 +213,33 @@ mod tests {
         let (mut batcher, _replies) = batcher(&[&[1; 20], &[2; 2]], 9);
         assert_eq!(next(&mut batcher), [vec![1; 20]]);
         assert_eq!(next(&mut batcher), [vec![2; 2]]);
+    }
+
+    #[test]
+    fn a_request_waits_for_as_many_as_came_together_lately_and_a_lone_one_for_nobody() {
+        let (sender, queue) = sync_channel(4);
+        let bounds = (Duration::from_mins(1), 100);
+        let metrics = Arc::new(Metrics::default());
+        let mut batcher = Batcher::new(queue, Arc::default(), bounds, metrics);
+        batcher.quiet = Duration::from_mins(1);
+        let mut replies = Vec::new();
+        let mut send = |token_ids: &[u32]| {
+            let (job, reply) = job(token_ids);
+            replies.push(reply);
+            sender.send(job).unwrap();
+        };
+        let began = Instant::now();
+        send(&[1]);
+        assert_eq!(next(&mut batcher), [vec![1]]);
+        send(&[2]);
+        send(&[3]);
+        assert_eq!(next(&mut batcher), [vec![2], vec![3]]);
+        std::thread::scope(|scope| {
+            send(&[4]);
+            scope.spawn(move || send(&[5]));
+            assert_eq!(next(&mut batcher), [vec![4], vec![5]]);
+        });
+        assert!(began.elapsed() < Duration::from_secs(50), "nobody was waited for in vain");
     }
 
     #[test]

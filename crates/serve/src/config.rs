@@ -68,6 +68,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// Pictures of a request, frames of videos among them.
     pub max_images: usize,
+    /// Tokens of the distinct pictures of a request.
+    pub max_image_tokens: usize,
     /// Bytes of a picture that is read from a file or fetched.
     pub max_image_bytes: usize,
     /// Responses of a request.
@@ -82,6 +84,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of what is kept of prompts and pictures for later requests; 0 keeps nothing.
     pub cache_bytes: usize,
+    /// Bytes of decoded pictures that are kept for later requests; 0 keeps nothing.
+    pub picture_cache_bytes: usize,
     /// Rows of one batch; a single request may be larger.
     pub batch_tokens: usize,
     /// How long a batch waits for requests that are on their way.
@@ -105,6 +109,7 @@ impl Default for Limits {
         Self {
             max_body_bytes: 32 << 20,
             max_images: 64,
+            max_image_tokens: 4096,
             max_image_bytes: 16 << 20,
             max_responses: 64,
             max_requests: 256,
@@ -112,6 +117,7 @@ impl Default for Limits {
             max_preparing: 2,
             max_connections: 4096,
             cache_bytes: 1 << 30,
+            picture_cache_bytes: 256 << 20,
             batch_tokens: 4096,
             batch_window: Duration::from_millis(2),
             timeout: Duration::from_mins(1),

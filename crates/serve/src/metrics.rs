@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::CacheCounts;
+use prompt::PictureCounts;
 
 /// Upper bounds of the buckets of times, in seconds.
 const SECONDS: [f64; 14] =
@@ -113,6 +114,14 @@ pub struct Metrics {
     pub cache_bytes: Number,
     /// Prompts and pictures that made room for others.
     pub cache_evictions: Number,
+    /// Pictures that were needed and had been kept.
+    pub picture_hits: Number,
+    /// Pictures that had to be decoded.
+    pub picture_misses: Number,
+    /// Bytes of decoded pictures that are kept for later requests.
+    pub picture_bytes: Number,
+    /// Decoded pictures that made room for others.
+    pub picture_evictions: Number,
     /// Requests that wait for the model after a batch was taken.
     pub queue_depth: Number,
     /// Open connections.
@@ -147,6 +156,10 @@ impl Default for Metrics {
             cached_tokens: Number::default(),
             cache_bytes: Number::default(),
             cache_evictions: Number::default(),
+            picture_hits: Number::default(),
+            picture_misses: Number::default(),
+            picture_bytes: Number::default(),
+            picture_evictions: Number::default(),
             queue_depth: Number::default(),
             connections: Number::default(),
             closed_connections: Number::default(),
@@ -188,6 +201,14 @@ impl Metrics {
         self.cache_evictions.set(counts.evictions);
     }
 
+    /// Takes over what the cache of decoded pictures has counted.
+    pub(crate) fn pictures(&self, counts: PictureCounts) {
+        self.picture_hits.set(counts.hits);
+        self.picture_misses.set(counts.misses);
+        self.picture_bytes.set(counts.bytes as u64);
+        self.picture_evictions.set(counts.evictions);
+    }
+
     /// Everything in the text format of Prometheus.
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -226,6 +247,13 @@ impl Metrics {
                 "Connections that made room for others",
             ),
             ("cache_evictions_total", &self.cache_evictions, "Entries that made room in the cache"),
+            ("picture_cache_hits_total", &self.picture_hits, "Pictures that had been kept"),
+            ("picture_cache_misses_total", &self.picture_misses, "Pictures that were decoded"),
+            (
+                "picture_cache_evictions_total",
+                &self.picture_evictions,
+                "Decoded pictures that made room for others",
+            ),
         ];
         for (name, number, help) in counters {
             let name = format!("basereward_{name}");
@@ -235,6 +263,7 @@ impl Metrics {
         let gauges = [
             ("queue_depth", &self.queue_depth, "Requests that wait for the model"),
             ("cache_bytes", &self.cache_bytes, "Bytes of the cache of prompts and pictures"),
+            ("picture_cache_bytes", &self.picture_bytes, "Bytes of the cache of decoded pictures"),
             ("connections", &self.connections, "Open connections"),
         ];
         for (name, number, help) in gauges {

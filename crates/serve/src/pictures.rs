@@ -32,6 +32,12 @@ pub(crate) struct Outside {
     pub(crate) urls: Vec<(String, String)>,
 }
 
+impl Outside {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.urls.is_empty()
+    }
+}
+
 impl PictureRules {
     /// # Errors
     /// A root that cannot be looked up.

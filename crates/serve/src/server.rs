@@ -9,10 +9,10 @@ use std::time::Instant as StdInstant;
 
 use axum::http::StatusCode;
 use model::PrefixCache;
-use prompt::Processor;
+use prompt::{PictureCounts, Processor};
 use serde::Serialize;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, timeout_at};
 use utoipa::ToSchema;
 
 use crate::admission::{Gate, Place};
@@ -26,12 +26,15 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::model_thread::{self, Computed, Rewarded};
 use crate::pictures::{Found, PictureRules};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, Preparer};
 use crate::request::Ask;
 use crate::request_id::RequestIds;
 
 /// Addresses that are fetched for at a time, by requests.
 const MAX_FETCHING: usize = 8;
+/// Bodies up to this size whose pictures are kept are tokenized where they were read: that holds up others for less than a millisecond or
+/// two, and handing them to another thread and back takes longer.
+const SMALL_BODY_BYTES: usize = 8 << 10;
 
 /// A running server. Cheap to clone.
 #[derive(Clone)]
@@ -43,8 +46,7 @@ struct Inner {
     limits: Limits,
     keys: Keys,
     gate: Gate,
-    rules: Arc<PictureRules>,
-    processor: Arc<Processor>,
+    preparer: Arc<Preparer>,
     preparing: Arc<Semaphore>,
     fetching: Arc<Semaphore>,
     queue: SyncSender<Job>,
@@ -154,8 +156,7 @@ impl Server {
             identity,
             keys: Keys::new(&api_keys),
             gate,
-            rules: Arc::new(rules),
-            processor: Arc::new(processor),
+            preparer: Arc::new(Preparer::new(processor, rules, &limits)),
             preparing: Arc::new(Semaphore::new(limits.max_preparing.max(1))),
             fetching: Arc::new(Semaphore::new(MAX_FETCHING)),
             queue,
@@ -188,6 +189,11 @@ impl Server {
         &self.0.metrics
     }
 
+    /// What has been found and kept of decoded pictures.
+    pub(crate) fn picture_counts(&self) -> PictureCounts {
+        self.0.preparer.picture_counts()
+    }
+
     /// Whether the server is ready, and the way to stop it.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.0.lifecycle
@@ -195,7 +201,7 @@ impl Server {
 
     /// The chat template, tokenizer and image processor of the model.
     pub fn processor(&self) -> &Processor {
-        &self.0.processor
+        &self.0.preparer.processor
     }
 
     /// What people are told of the model.
@@ -229,7 +235,7 @@ impl Server {
         let limits = self.limits();
         let timeout = ask.timeout.or(place.timeout).unwrap_or(limits.timeout);
         let deadline = place.arrived + timeout.min(limits.max_timeout);
-        let scored = timeout_at(deadline, self.score_in_time(ask, place.arrived)).await;
+        let scored = timeout_at(deadline, self.score_in_time(ask, place)).await;
         scored.map_err(|_| ApiError::deadline_exceeded())?
     }
 
@@ -247,8 +253,8 @@ impl Server {
         }
     }
 
-    async fn score_in_time(&self, ask: Ask, arrived: Instant) -> Result<Scored, ApiError> {
-        let (prepared, prepare_time) = self.prepare(ask).await?;
+    async fn score_in_time(&self, ask: Ask, place: &Place) -> Result<Scored, ApiError> {
+        let (prepared, prepare_time) = self.prepare(ask, place.body_bytes).await?;
         let Prepared {
             conversations,
             places,
@@ -262,7 +268,7 @@ impl Server {
         let computed = self.compute(conversations, beginning, &places).await?;
         let Computed { rewarded, queue_time, compute_time } = computed;
         let Rewarded { rewards, shared_tokens, cached_tokens } = rewarded;
-        let total = arrived.elapsed();
+        let total = place.arrived.elapsed();
         let metrics = self.metrics();
         metrics.rewards.add(rewards.len() as u64);
         metrics.tokens.add(tokens as u64);
@@ -292,13 +298,19 @@ impl Server {
     }
 
     /// Fetches what has to be fetched, then decodes and tokenizes.
-    async fn prepare(&self, ask: Ask) -> Result<(Prepared, Duration), ApiError> {
-        let outside = self.0.rules.survey(&ask.questions)?;
+    async fn prepare(&self, ask: Ask, body_bytes: usize) -> Result<(Prepared, Duration), ApiError> {
+        let outside = self.0.preparer.rules.survey(&ask.questions)?;
+        if body_bytes <= SMALL_BODY_BYTES && outside.is_empty() {
+            let began = StdInstant::now();
+            if let Some(prepared) = self.0.preparer.prepare_kept(&ask.questions)? {
+                return Ok((prepared, began.elapsed()));
+            }
+        }
         let found = self.fetch(outside.urls).await?;
-        let (rules, processor) = (Arc::clone(&self.0.rules), Arc::clone(&self.0.processor));
+        let preparer = Arc::clone(&self.0.preparer);
         blocking(&self.0.preparing, move || {
             let began = StdInstant::now();
-            let prepared = prepare(&processor, &rules, &ask.questions, &outside.files, found)?;
+            let prepared = preparer.prepare(&ask.questions, &outside.files, found)?;
             Ok((prepared, began.elapsed()))
         })
         .await
@@ -309,16 +321,16 @@ impl Server {
         &self,
         work: impl FnOnce(&Processor) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let processor = Arc::clone(&self.0.processor);
-        blocking(&self.0.preparing, move || work(&processor)).await
+        let preparer = Arc::clone(&self.0.preparer);
+        blocking(&self.0.preparing, move || work(&preparer.processor)).await
     }
 
     async fn fetch(&self, urls: Vec<(String, String)>) -> Result<Found, ApiError> {
         if urls.is_empty() {
             return Ok(Found::new());
         }
-        let rules = Arc::clone(&self.0.rules);
-        blocking(&self.0.fetching, move || rules.fetch(&urls)).await
+        let preparer = Arc::clone(&self.0.preparer);
+        blocking(&self.0.fetching, move || preparer.rules.fetch(&urls)).await
     }
 
     async fn compute(

@@ -260,6 +260,10 @@ class TooManyImages(InvalidImage, code="too_many_images"):
     """There are more pictures than the server takes."""
 
 
+class TooManyImageTokens(InvalidImage, code="too_many_image_tokens"):
+    """The pictures take more tokens than the server allows."""
+
+
 class UrlFetchFailed(InvalidImage, code="url_fetch_failed"):
     """The picture could not be fetched."""
 

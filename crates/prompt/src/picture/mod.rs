@@ -21,7 +21,7 @@ mod smart_resize;
 
 pub use decode::{DEFAULT_MAX_DECODED_PIXELS, Probe, Rgb, read};
 pub use error::ImageError;
-pub(crate) use patches::{Normalization, PatchShape};
+pub(crate) use patches::{Normalization, PatchShape, file_key};
 pub use patches::{Visual, patchify};
 pub use resample::{Resized, resize};
 pub use smart_resize::{MAX_ASPECT_RATIO, PixelRange, SmartResizeError, smart_resize};

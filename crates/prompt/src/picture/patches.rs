@@ -205,17 +205,43 @@ fn hash(
     shape: PatchShape,
     normalization: Normalization,
 ) -> [u8; 32] {
+    let mut hasher = rules(is_video, grid, shape, normalization);
+    hasher.update_rayon(pixels);
+    *hasher.finalize().as_bytes()
+}
+
+/// Hash of files that are brought to a size and cut: equal ones give equal patches.
+pub(crate) fn file_key<'a>(
+    files: impl Iterator<Item = &'a [u8]>,
+    is_video: bool,
+    size: [usize; 2],
+    shape: PatchShape,
+    normalization: Normalization,
+) -> [u8; 32] {
+    let mut hasher = rules(is_video, &size, shape, normalization);
+    for bytes in files {
+        hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A hash that has begun with everything but the content.
+fn rules(
+    is_video: bool,
+    sizes: &[usize],
+    shape: PatchShape,
+    normalization: Normalization,
+) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[u8::from(is_video)]);
-    let sizes = [shape.patch_size, shape.merge_size, shape.temporal_patch_size];
-    for size in grid.iter().chain(&sizes) {
+    let shape = [shape.patch_size, shape.merge_size, shape.temporal_patch_size];
+    for size in sizes.iter().chain(&shape) {
         hasher.update(&(*size as u64).to_le_bytes());
     }
     for value in normalization.mean.iter().chain(&normalization.std) {
         hasher.update(&value.to_le_bytes());
     }
-    hasher.update_rayon(pixels);
-    *hasher.finalize().as_bytes()
+    hasher
 }
 
 #[cfg(test)]

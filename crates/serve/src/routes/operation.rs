@@ -110,5 +110,7 @@ async fn models(State(server): State<Server>) -> Json<ModelsReply> {
 )]
 async fn metrics(State(server): State<Server>) -> Response {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([("content-type", kind)], server.metrics().text()).into_response()
+    let metrics = server.metrics();
+    metrics.pictures(server.picture_counts());
+    ([("content-type", kind)], metrics.text()).into_response()
 }

@@ -22,21 +22,32 @@ pub(crate) fn goldens() -> PathBuf {
 }
 
 pub(crate) fn load() -> (RewardModel, Processor) {
-    let folder = goldens().join("model");
-    let device = Device::cpu(Some(2)).unwrap();
-    let model = RewardModel::load(&folder, &device, DType::F32).unwrap();
-    let options = ProcessorOptions {
+    load_with(ProcessorOptions {
         max_tokens: Some(2000),
         max_decoded_pixels: 1_000_000,
         ..ProcessorOptions::default()
-    };
+    })
+}
+
+fn load_with(options: ProcessorOptions) -> (RewardModel, Processor) {
+    let folder = goldens().join("model");
+    let device = Device::cpu(Some(2)).unwrap();
+    let model = RewardModel::load(&folder, &device, DType::F32).unwrap();
     let processor = Processor::load(&folder, model.vision_tokens(), options).unwrap();
     (model, processor)
 }
 
 /// A server of the golden model.
 pub(crate) fn server(config: Config) -> Server {
-    let (model, processor) = load();
+    serve_with(load(), config)
+}
+
+/// A server of the golden model under other limits of its processor.
+pub(crate) fn server_with(options: ProcessorOptions, config: Config) -> Server {
+    serve_with(load_with(options), config)
+}
+
+fn serve_with((model, processor): (RewardModel, Processor), config: Config) -> Server {
     let identity = Identity {
         model: "m".to_owned(),
         template: processor.template_hash().to_owned(),
