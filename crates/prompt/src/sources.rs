@@ -131,15 +131,15 @@ impl<'a> Sources<'a> {
             // No thread is woken when there is nothing to do.
             return Ok(found.into_iter().flatten().collect());
         }
-        let visual = |(entry, found): (&Entry<'_>, Option<Arc<Visual>>)| match found {
-            Some(visual) => Ok(visual),
-            None => {
-                let visual = Arc::new(entry.decode(self.settings(entry.is_video))?);
-                if let Some(cache) = cache {
-                    cache.keep(entry.key, &visual);
-                }
-                Ok(visual)
+        let visual = |(entry, found): (&Entry<'_>, Option<Arc<Visual>>)| {
+            if let Some(visual) = found {
+                return Ok(visual);
             }
+            let visual = Arc::new(entry.decode(self.settings(entry.is_video))?);
+            if let Some(cache) = cache {
+                cache.keep(entry.key, &visual);
+            }
+            Ok(visual)
         };
         self.entries.par_iter().zip(found).map(visual).collect()
     }

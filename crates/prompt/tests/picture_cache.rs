@@ -50,10 +50,21 @@ fn kept(processor: &Processor, cache: &PictureCache, part: Part) -> Encoded {
 }
 
 /// Everything that a reward depends on.
-fn bits(encoded: &Encoded) -> (Vec<u32>, Vec<[u32; 3]>, Vec<[u8; 32]>, Vec<Vec<u8>>) {
-    let hashes = encoded.visuals.iter().map(|visual| visual.hash).collect();
-    let pixels = encoded.visuals.iter().map(|visual| visual.pixels.clone()).collect();
-    (encoded.token_ids.clone(), encoded.position_ids.clone(), hashes, pixels)
+#[derive(Debug, Clone, PartialEq)]
+struct Bits {
+    token_ids: Vec<u32>,
+    position_ids: Vec<[u32; 3]>,
+    /// Hash and pixels of each picture.
+    visuals: Vec<([u8; 32], Vec<u8>)>,
+}
+
+fn bits(encoded: &Encoded) -> Bits {
+    let visuals = encoded.visuals.iter().map(|visual| (visual.hash, visual.pixels.clone()));
+    Bits {
+        token_ids: encoded.token_ids.clone(),
+        position_ids: encoded.position_ids.clone(),
+        visuals: visuals.collect(),
+    }
 }
 
 #[test]

@@ -32,8 +32,8 @@ use crate::request_id::RequestIds;
 
 /// Addresses that are fetched for at a time, by requests.
 const MAX_FETCHING: usize = 8;
-/// Bodies up to this size whose pictures are kept are tokenized where they were read: that holds up others for less than a millisecond or
-/// two, and handing them to another thread and back takes longer.
+/// Bodies up to this size whose pictures are kept are tokenized where they were read: that takes a few milliseconds at most, and saves
+/// handing them to another thread and back.
 const SMALL_BODY_BYTES: usize = 8 << 10;
 
 /// A running server. Cheap to clone.
