@@ -80,7 +80,7 @@ pub(crate) struct ModelArgs {
     /// Largest size of a picture after resizing, in pixels [default: the model's own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pixels: Option<u64>,
-    /// Longest conversation, in tokens [default: the model's own limit]
+    /// Longest conversation, in tokens [default: the model's own limit; when serving, at most 32768]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_tokens: Option<u64>,
     #[command(flatten)]
@@ -90,20 +90,21 @@ pub(crate) struct ModelArgs {
 impl ModelArgs {
     /// The model of a folder, and the device that it is on.
     pub(crate) fn load(&self, folder: &Path) -> anyhow::Result<(Loaded, Device)> {
-        self.load_with(folder, None)
+        self.load_with(folder, Limits::default())
     }
 
-    /// As [`Self::load`], with another bound on the pixels that are decoded of one picture.
+    /// As [`Self::load`], within the limits of the caller where the arguments name none.
     pub(crate) fn load_with(
         &self,
         folder: &Path,
-        max_decoded_pixels: Option<u64>,
+        limits: Limits,
     ) -> anyhow::Result<(Loaded, Device)> {
         let device = self.device.device()?;
+        let max_tokens = self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
         let limits = Limits {
-            decoded_pixels: max_decoded_pixels,
-            max_pixels: self.max_pixels,
-            max_tokens: self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
+            max_pixels: self.max_pixels.or(limits.max_pixels),
+            max_tokens: max_tokens.or(limits.max_tokens),
+            ..limits
         };
         let loaded = Loaded::open(folder, &device, self.dtype, limits)?;
         Ok((loaded, device))

@@ -18,9 +18,12 @@ use model::probe::{ProbeFile, ProbeScores, Replay};
 use crate::arguments::ModelArgs;
 use crate::init::is_head_tensor;
 use crate::inspect::digest;
-use crate::loaded::Loaded;
+use crate::loaded::{self, Loaded};
 use crate::output::{self, Outcome, complain};
 
+/// Longest conversation unless `--max-tokens` says otherwise. Work grows with the square of the length, and one request holds up all others
+/// while it is computed: what some models allow, 128,000 tokens, is minutes of a small machine.
+const CONVERSATION_TOKENS: usize = 32_768;
 /// Environment variable that may hold a key.
 const KEY_VARIABLE: &str = "BASEREWARD_API_KEY";
 
@@ -146,8 +149,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             args.host
         );
     }
-    let (loaded, device) =
-        args.options.load_with(&args.model, Some(args.pictures.max_decoded_pixels))?;
+    let bounds = loaded::Limits {
+        decoded_pixels: Some(args.pictures.max_decoded_pixels),
+        max_tokens: Some(CONVERSATION_TOKENS),
+        ..loaded::Limits::default()
+    };
+    let (loaded, device) = args.options.load_with(&args.model, bounds)?;
     if args.selfcheck && !selfcheck(&args.model, &loaded, &device)? {
         return Ok(Outcome::CheckFailed);
     }
