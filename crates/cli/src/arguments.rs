@@ -100,7 +100,8 @@ impl ModelArgs {
         limits: Limits,
     ) -> anyhow::Result<(Loaded, Device)> {
         let device = self.device.device()?;
-        let max_tokens = self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
+        let max_tokens =
+            self.max_tokens.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
         let limits = Limits {
             max_pixels: self.max_pixels.or(limits.max_pixels),
             max_tokens: max_tokens.or(limits.max_tokens),
