@@ -27,9 +27,8 @@ pub(crate) fn exit_code(outcome: anyhow::Result<Outcome>) -> ExitCode {
 
 /// An error with its causes. A cause that the words before it have told is not told again.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
-    let join = |told: String, cause: String| match told.contains(&cause) {
-        true => told,
-        false => format!("{told}: {cause}"),
+    let join = |told: String, cause: String| {
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
     };
     error.chain().map(ToString::to_string).reduce(join).unwrap_or_default()
 }
