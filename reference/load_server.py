@@ -111,15 +111,19 @@ def judge(tally: Tally, expected: list[list[float]], tolerance: float | None) ->
 
 
 def together(port: int, row: dict, fresh: bool) -> dict:
-    """One request with all answers against one for each of them sent at once, over a new prompt or a known one."""
+    """One request with all answers against one for each of them sent at once, over a new prompt or a known one.
+
+    Each kind has some hundred requests to itself before it is the other's turn: the server waits for as many requests as came
+    together lately, so that a kind would pay for what the other taught it.
+    """
 
     async def rounds() -> dict[str, list[float]]:
         connections = [await asyncio.open_connection(HOST, port) for _ in row["responses"]]
         seconds: dict[str, list[float]] = {"whole": [], "parts": []}
-        for turn in range(2 * ROUNDS):
+        for turn in range(8 * ROUNDS):
             asked = row | ({"prompt": f"{turn}. {row['prompt']}"} if fresh else {})
             whole, parts = [asked], [asked | {"responses": [text]} for text in row["responses"]]
-            name, requests = ("whole", whole) if turn % 2 else ("parts", parts)
+            name, requests = ("whole", whole) if turn // ROUNDS % 2 else ("parts", parts)
             written = [request_bytes(request) for request in requests]
             begin = time.perf_counter()
             await asyncio.gather(*map(exchange, connections, written))
