@@ -198,7 +198,9 @@ impl Rule {
                 let gradient = gradient.row(row).unwrap_or(&zeros);
                 self.apply_to_some(values, first, second, gradient);
             } else {
-                values.iter_mut().for_each(|value| *value *= self.keep);
+                for value in values {
+                    *value *= self.keep;
+                }
             }
         });
     }
