@@ -275,6 +275,7 @@ class Errors(unittest.TestCase):
             codes.update(re.findall(r'(?:ApiError::invalid|refused)\(\s*"([a-z_]+)"', text))
             codes.update(re.findall(r'(?:ApiError|Self)::new\(\s*StatusCode::\w+,\s*"([a-z_]+)"', text))
             codes.update(re.findall(r'=> \{?\s*\("([a-z_]+)", ', text))
+            codes.update(re.findall(r'KeepError::\w+ \{ \.\. \} => "([a-z_]+)"', text))
         self.assertGreater(len(codes), 20)
         self.assertEqual(codes - set(Refused.by_code), set())
 

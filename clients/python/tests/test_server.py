@@ -211,15 +211,17 @@ class SeveralServers(unittest.TestCase):
     def test_an_overloaded_server_gets_its_requests_again_and_every_reward_comes(self) -> None:
         server = support.Server(self.folder, "--max-requests", "1")
         self.addCleanup(server.stop)
-        picture = support.png((7, 7, 7), 800, 800)
-        samples = [Sample(f"question {index}", "a", [picture]) for index in range(4)]
+        # Pictures that the server has not seen keep it busy.
+        pictures = [support.png((7, 7, shade), 800, 800) for shade in range(8)]
+        samples = [Sample(f"question {index}", "a", [picture]) for index, picture in enumerate(pictures[:4])]
+        unseen = [Sample(f"question {index}", "a", [picture]) for index, picture in enumerate(pictures[4:])]
         with Client(server.url, retries=20) as client:
             results = client.score(samples)
             self.assertGreater(client.counters.retries, 0)
             alone = [client.reward(one.messages, [one.response], images=one.images).rewards[0] for one in samples]
             self.assertEqual(results, alone)
         with Client(server.url, retries=0) as client:
-            codes = {result.code for result in client.score(samples) if isinstance(result, Failed)}
+            codes = {result.code for result in client.score(unseen) if isinstance(result, Failed)}
         self.assertEqual(codes, {"overloaded"})
 
     def test_a_time_that_is_too_short_is_a_typed_error_of_the_server(self) -> None:

@@ -212,6 +212,46 @@ class TemplateRefused(InvalidRequest, code="template_refused"):
     """The chat template of the model refuses the conversation."""
 
 
+class NoResponse(InvalidRequest, code="no_response"):
+    """The last message, which is scored, is not from the assistant."""
+
+
+class TemplateMismatch(InvalidRequest, code="template_mismatch"):
+    """Rendered text is not what the chat template of the model writes."""
+
+
+class UnsupportedOption(InvalidRequest, code="unsupported_option"):
+    """A field of another server's protocol would change the reward in a way that this one does not."""
+
+
+class InvalidPairs(InvalidRequest, code="invalid_pairs"):
+    """The lists of questions and answers do not make pairs."""
+
+
+class InvalidInputs(InvalidRequest, code="invalid_inputs"):
+    """The inputs are neither texts nor pairs of texts."""
+
+
+class UnknownTensor(InvalidRequest, code="unknown_tensor"):
+    """A request names a tensor that the model does not have."""
+
+
+class RepeatedTensor(InvalidRequest, code="repeated_tensor"):
+    """A request names a tensor twice."""
+
+
+class EqualResponses(InvalidRequest, code="equal_responses"):
+    """A choice between two equal answers."""
+
+
+class PictureNotInside(InvalidRequest, code="picture_not_inside"):
+    """A choice whose picture is not in the request itself."""
+
+
+class FeedbackOff(InvalidRequest, code="feedback_off"):
+    """The server keeps no choices."""
+
+
 class InvalidTimeout(InvalidRequest, code="invalid_timeout"):
     """The time that was asked for is no time."""
 
@@ -300,8 +340,20 @@ class ShuttingDown(Busy, code="shutting_down"):
     """The server is stopping."""
 
 
+class NotReady(Busy, code="not_ready"):
+    """The server scores no requests now."""
+
+
 class DeadlineExceeded(Busy, code="deadline_exceeded"):
     """The reward was not ready in time."""
+
+
+class FeedbackFull(ServerFault, code="feedback_full"):
+    """The file of choices is as large as it may be."""
+
+
+class FeedbackNotWritten(ServerFault, code="feedback_not_written"):
+    """A choice could not be written."""
 
 
 class Internal(ServerFault, code="internal"):
