@@ -32,7 +32,7 @@ pub(crate) struct Args {
     out: PathBuf,
 
     /// Pictures to train on; the run takes each of them once
-    #[arg(long, value_name = "N", default_value_t = 44_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 38_000, value_parser = clap::value_parser!(u32).range(1..))]
     pictures: u32,
 
     /// Pictures to judge by, which are not trained on

@@ -49,7 +49,7 @@ pub trait Recycled: Copy + Default + Send + 'static {
 }
 
 /// A vector that goes back to its list when it is dropped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Buffer<T: Recycled>(Vec<T>);
 
 impl<T: Recycled> Buffer<T> {
@@ -80,6 +80,14 @@ impl<T: Recycled> Buffer<T> {
         let mut buffer = Self::unspecified(len);
         buffer.fill(T::default());
         buffer
+    }
+}
+
+impl<T: Recycled> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::unspecified(self.len());
+        copy.copy_from_slice(self);
+        copy
     }
 }
 

@@ -88,16 +88,18 @@ impl RowGradient {
         let cols = self.cols;
         assert_eq!(source.cols(), cols, "rows of another width");
         for (row, &index) in source.as_slice::<f32>().chunks_exact(cols).zip(indices) {
-            let index = index as usize;
-            assert!(index < self.rows, "row {index} of a table with {} rows", self.rows);
-            let place = *self.places.entry(index).or_insert(self.values.len() / cols);
-            if place * cols == self.values.len() {
-                self.values.resize(self.values.len() + cols, 0.0);
-            }
-            for (to, from) in self.values[place * cols..][..cols].iter_mut().zip(row) {
-                *to += from;
-            }
+            self.add_row(index as usize, row);
         }
+    }
+
+    fn add_row(&mut self, index: usize, row: &[f32]) {
+        let cols = self.cols;
+        assert!(index < self.rows, "row {index} of a table with {} rows", self.rows);
+        let place = *self.places.entry(index).or_insert(self.values.len() / cols);
+        if place * cols == self.values.len() {
+            self.values.resize(self.values.len() + cols, 0.0);
+        }
+        add_to(&mut self.values[place * cols..][..cols], row);
     }
 
     /// `(rows, cols)` of the table.
@@ -164,6 +166,23 @@ impl Gradients {
         }
     }
 
+    /// Adds the gradients of the same parameters, element by element.
+    pub fn add(&mut self, others: &Self) {
+        for (value, other) in self.values.iter_mut().zip(&others.values) {
+            match (value, other) {
+                (Gradient::Dense(value), Gradient::Dense(other)) => {
+                    add_to(value.as_mut_slice::<f32>(), other.as_slice::<f32>());
+                }
+                (Gradient::Rows(value), Gradient::Rows(other)) => {
+                    for (row, found) in other.present() {
+                        value.add_row(row, found);
+                    }
+                }
+                _ => panic!("gradients of other parameters"),
+            }
+        }
+    }
+
     /// The gradient of one parameter.
     pub fn get(&self, id: ParameterId) -> &Gradient {
         &self.values[id.0]
@@ -199,6 +218,12 @@ impl Gradients {
                 scatter_add_rows(source, &indices, values);
             }
         }
+    }
+}
+
+fn add_to(sums: &mut [f32], values: &[f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
     }
 }
 

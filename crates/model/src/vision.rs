@@ -163,12 +163,12 @@ impl VisionTower {
         let mut hidden = zeros(visual.num_patches());
         for (chunk_idx, groups) in plan.order.chunks(PATCH_CHUNK / unit).enumerate() {
             let rows = groups.len() * unit;
-            let mut pixels = vec![0.0_f32; rows * features];
-            for (group, out) in groups.iter().zip(pixels.chunks_exact_mut(unit * features)) {
+            let mut pixels = Matrix::zeros(rows, features, DType::F32);
+            let rows_of_groups = pixels.as_mut_slice::<f32>().chunks_exact_mut(unit * features);
+            for (group, out) in groups.iter().zip(rows_of_groups) {
                 visual.write_rows(group * unit..(group + 1) * unit, out);
             }
-            let pixels = Matrix::from_vec(rows, features, pixels).cast(self.dtype);
-            let pixels = Var::constant(pixels);
+            let pixels = Var::constant(pixels.cast(self.dtype));
             let embedded = tape.linear_add(&pixels, &self.patch_embed, zeros(rows));
             let start = chunk_idx * (PATCH_CHUNK / unit) * unit;
             hidden = tape.copy_rows(&embedded, 0..rows, hidden, start);

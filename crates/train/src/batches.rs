@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::PrefixTree;
-use prompt::Encoded;
+use prompt::{Encoded, Visual};
 
 use crate::prepare::Prepared;
 
@@ -16,7 +17,7 @@ pub fn arrange(comparisons: Vec<Prepared>) -> Vec<Prepared> {
     let mut first_place: HashMap<[u8; 32], usize> = HashMap::new();
     let mut placed: Vec<(usize, Prepared)> = Vec::with_capacity(comparisons.len());
     for (place, comparison) in comparisons.into_iter().enumerate() {
-        let picture = comparison.encoded.iter().find_map(|one| one.visuals.first());
+        let picture = first_picture(&comparison);
         let place =
             picture.map_or(place, |picture| *first_place.entry(picture.hash).or_insert(place));
         placed.push((place, comparison));
@@ -33,6 +34,38 @@ pub fn packed_rows(comparisons: &[Prepared], is_visual: impl Fn(u32) -> bool) ->
 /// All conversations, comparison by comparison.
 pub fn conversations(comparisons: &[Prepared]) -> Vec<&Encoded> {
     comparisons.iter().flat_map(|comparison| &comparison.encoded).collect()
+}
+
+/// Divides a micro-batch into parts that are run side by side, about equally long and of `tokens` or more if there are several,
+/// conversations being counted whole.
+///
+/// Comparisons over one picture, which stand together, stay in one part.
+pub fn parts(comparisons: &[Prepared], tokens: usize) -> Vec<Range<usize>> {
+    let lens: Vec<usize> =
+        comparisons.iter().map(|one| one.encoded.iter().map(Encoded::len).sum()).collect();
+    let total: usize = lens.iter().sum();
+    let count = (total / tokens).max(1);
+    let picture = |place: usize| first_picture(&comparisons[place]).map(|picture| picture.hash);
+    let mut parts = Vec::with_capacity(count);
+    let mut start = 0;
+    let mut sum = 0;
+    for (place, len) in lens.into_iter().enumerate() {
+        let is_same =
+            place > 0 && picture(place).is_some_and(|own| Some(own) == picture(place - 1));
+        if sum * count >= total * (parts.len() + 1) && !is_same {
+            parts.push(start..place);
+            start = place;
+        }
+        sum += len;
+    }
+    if start < comparisons.len() {
+        parts.push(start..comparisons.len());
+    }
+    parts
+}
+
+fn first_picture(comparison: &Prepared) -> Option<&Arc<Visual>> {
+    comparison.encoded.iter().find_map(|one| one.visuals.first())
 }
 
 /// Divides `count` items into runs of at most `budget` rows each, as long as possible from the first on. A single item over

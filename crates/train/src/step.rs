@@ -4,8 +4,9 @@
 
 use engine::{Device, Gradient, Gradients, ParameterId};
 use model::training::{GradientError, ParameterInfo, Part, TrainableModel};
+use rayon::prelude::*;
 
-use crate::batches::conversations;
+use crate::batches::{conversations, parts};
 use crate::checkpoint::StateTensors;
 use crate::error::TrainError;
 use crate::loss::{LossOptions, of_comparison};
@@ -15,6 +16,11 @@ use crate::recipe::Recipe;
 use crate::schedule::Schedule;
 use crate::stream::StepBatch;
 
+/// Most elements of a small model's trained parameters: with more, the gradients of each part would be a burden.
+const SMALL_MODEL_ELEMENTS: usize = 4 << 20;
+/// Tokens of a part of a small model's micro-batch, what conversations share counted for each of them.
+const PART_TOKENS: usize = 2048;
+
 /// A model in training with its optimizer.
 pub struct Trainer {
     /// The model.
@@ -22,6 +28,8 @@ pub struct Trainer {
     /// Its optimizer.
     pub optimizer: AdamW,
     gradients: Gradients,
+    /// Gradients of the parts of a micro-batch that are run side by side; none where the model is large.
+    part_gradients: Vec<Gradients>,
     device: Device,
     settings: Settings,
 }
@@ -83,7 +91,8 @@ impl Trainer {
         };
         let gradients = model.gradients();
         let optimizer = AdamW::new(settings.optimizer, gradients.iter());
-        Self { model, optimizer, gradients, device: device.clone(), settings }
+        let device = device.clone();
+        Self { model, optimizer, gradients, part_gradients: Vec::new(), device, settings }
     }
 
     /// Puts the saved state in place of the fresh one.
@@ -134,6 +143,9 @@ impl Trainer {
     }
 
     /// Adds the gradients of one micro-batch, as its share of the mean over `num_comparisons`.
+    ///
+    /// The operations of a small model are too short to be divided among threads, so parts of the micro-batch are run side by side,
+    /// each with gradients of its own. How it is divided does not depend on the number of threads, nor do the sums.
     fn accumulate(
         &mut self,
         step: u64,
@@ -141,31 +153,34 @@ impl Trainer {
         num_comparisons: usize,
         figures: &mut StepFigures,
     ) -> Result<(), TrainError> {
-        let options = self.settings.loss;
-        let weight = 1.0 / num_comparisons as f32;
-        let loss = |rewards: &[f32]| {
-            let mut gradients = Vec::with_capacity(rewards.len());
-            let mut rest = rewards;
-            for comparison in comparisons {
-                let (own, others) = rest.split_at(comparison.encoded.len());
-                rest = others;
-                let found = of_comparison(own, &comparison.judgment(), &options);
-                if !found.loss.is_finite() {
-                    return Err(not_finite("loss", step, std::slice::from_ref(comparison)));
-                }
-                figures.count(comparison, own, found.loss);
-                gradients.extend(found.reward_gradients.iter().map(|slope| slope * weight));
-            }
-            Ok(gradients)
+        let Self { model, gradients, part_gradients, device, settings, .. } = self;
+        let share = Share { step, num_comparisons, loss: &settings.loss };
+        let elements: usize = model.parameters().iter().map(|info| info.rows * info.cols).sum();
+        let parts = if elements <= SMALL_MODEL_ELEMENTS {
+            parts(comparisons, PART_TOKENS)
+        } else {
+            vec![0..comparisons.len()]
         };
-        let conversations = conversations(comparisons);
-        self.model
-            .rewards_and_gradients(&conversations, loss, &mut self.gradients)
-            .map(drop)
-            .map_err(|error| match error {
-                GradientError::Loss(error) => error,
-                GradientError::Score(source) => TrainError::Score { ids: ids(comparisons), source },
-            })
+        if parts.len() < 2 {
+            figures.add(&share.add_gradients(model, comparisons, gradients)?);
+            return Ok(());
+        }
+        part_gradients.resize_with(parts.len().max(part_gradients.len()), || model.gradients());
+        let model = &*model;
+        let found: Vec<Result<StepFigures, TrainError>> = device.run(|| {
+            let parts = parts.par_iter().zip(part_gradients.par_iter_mut()).with_max_len(1);
+            parts
+                .map(|(part, gradients)| {
+                    gradients.clear();
+                    share.add_gradients(model, &comparisons[part.clone()], gradients)
+                })
+                .collect()
+        });
+        for (found, part) in found.into_iter().zip(part_gradients) {
+            figures.add(&found?);
+            gradients.add(part);
+        }
+        Ok(())
     }
 
     fn measure_gradients(&self, figures: &mut StepFigures) {
@@ -183,7 +198,7 @@ impl Trainer {
     }
 
     fn apply(&mut self, factor: f64, gradient_factor: f32) {
-        let Self { model, optimizer, gradients, device, settings } = self;
+        let Self { model, optimizer, gradients, device, settings, .. } = self;
         let rates: Vec<StepRate> = model
             .parameters()
             .iter()
@@ -205,7 +220,58 @@ impl Trainer {
     }
 }
 
+/// What the comparisons of a step have in common.
+struct Share<'a> {
+    step: u64,
+    num_comparisons: usize,
+    loss: &'a LossOptions,
+}
+
+impl Share<'_> {
+    /// Adds the gradients of some comparisons, as their share of the mean over all.
+    fn add_gradients(
+        &self,
+        model: &TrainableModel,
+        comparisons: &[Prepared],
+        gradients: &mut Gradients,
+    ) -> Result<StepFigures, TrainError> {
+        let mut figures = StepFigures::default();
+        let weight = 1.0 / self.num_comparisons as f32;
+        let loss = |rewards: &[f32]| {
+            let mut gradients = Vec::with_capacity(rewards.len());
+            let mut rest = rewards;
+            for comparison in comparisons {
+                let (own, others) = rest.split_at(comparison.encoded.len());
+                rest = others;
+                let found = of_comparison(own, &comparison.judgment(), self.loss);
+                if !found.loss.is_finite() {
+                    return Err(not_finite("loss", self.step, std::slice::from_ref(comparison)));
+                }
+                figures.count(comparison, own, found.loss);
+                gradients.extend(found.reward_gradients.iter().map(|slope| slope * weight));
+            }
+            Ok(gradients)
+        };
+        let conversations = conversations(comparisons);
+        model.rewards_and_gradients(&conversations, loss, gradients).map_err(
+            |error| match error {
+                GradientError::Loss(error) => error,
+                GradientError::Score(source) => TrainError::Score { ids: ids(comparisons), source },
+            },
+        )?;
+        Ok(figures)
+    }
+}
+
 impl StepFigures {
+    /// Adds those of other comparisons of the step, whose means are not yet taken.
+    fn add(&mut self, others: &Self) {
+        self.loss += others.loss;
+        self.pairs += others.pairs;
+        self.right_pairs += others.right_pairs;
+        self.margin_sum += others.margin_sum;
+    }
+
     fn count(&mut self, comparison: &Prepared, rewards: &[f32], loss: f32) {
         self.loss += f64::from(loss);
         for &(better, worse) in &comparison.pairs {

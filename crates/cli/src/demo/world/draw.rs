@@ -18,7 +18,7 @@ pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
 const BACKGROUND: [i32; 3] = [20, 30, 20];
 /// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
 /// where in the picture one is.
-const BACKGROUND_RISE: i32 = 16;
+const BACKGROUND_RISE: i32 = 32;
 /// How far each channel of a background may lie from its middle.
 const BACKGROUND_SPREAD: i32 = 4;
 /// How far each channel of an object may lie from its color.

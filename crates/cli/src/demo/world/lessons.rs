@@ -37,11 +37,11 @@ const FULL: Task = Task { composition: Composition::Full, kinds: &Kind::ALL };
 const LESSONS: [Lesson; 3] = [
     Lesson { from_percent: 0, weights: &[(ONE, 1)] },
     Lesson {
-        from_percent: 14,
+        from_percent: 12,
         weights: &[(ONE, 1), (LANDMARK, 4), (PLACE, 2), (DIGIT, 1), (GROUP, 2)],
     },
     Lesson {
-        from_percent: 48,
+        from_percent: 44,
         weights: &[(ONE, 1), (PAIR, 2), (LANDMARK, 1), (DIGIT, 1), (GROUP, 1), (FULL, 6)],
     },
 ];
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn single_objects_come_first_and_full_pictures_last() {
-        assert_eq!(share_of(ONE, 0..1_400), 1_400);
-        assert_eq!(share_of(FULL, 0..4_800), 0);
-        let full = share_of(FULL, 4_800..10_000);
-        assert!((2_450..2_750).contains(&full), "{full} of 5200");
+        assert_eq!(share_of(ONE, 0..1_200), 1_200);
+        assert_eq!(share_of(FULL, 0..4_400), 0);
+        let full = share_of(FULL, 4_400..10_000);
+        assert!((2_650..2_950).contains(&full), "{full} of 5600");
     }
 
     #[test]
