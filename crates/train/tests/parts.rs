@@ -28,6 +28,7 @@ learning_rate = 1e-3
 [run]
 output = 'unused'
 steps = 1
+comparisons_per_step = 2
 compute_type = 'f32'
 ";
 
