@@ -156,11 +156,8 @@ impl Trainer {
         let Self { model, gradients, part_gradients, device, settings, .. } = self;
         let share = Share { step, num_comparisons, loss: &settings.loss };
         let elements: usize = model.parameters().iter().map(|info| info.rows * info.cols).sum();
-        let parts = if elements <= SMALL_MODEL_ELEMENTS {
-            parts(comparisons, PART_TOKENS)
-        } else {
-            vec![0..comparisons.len()]
-        };
+        let tokens = if elements <= SMALL_MODEL_ELEMENTS { PART_TOKENS } else { usize::MAX };
+        let parts = parts(comparisons, tokens);
         if parts.len() < 2 {
             figures.add(&share.add_gradients(model, comparisons, gradients)?);
             return Ok(());

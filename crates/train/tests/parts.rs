@@ -94,8 +94,8 @@ fn parts_are_alike_in_length_and_leave_the_rows_of_a_picture_together() {
         }
     }
     assert_eq!(next, comparisons.len());
-    assert_eq!(parts(&comparisons, total), [0..comparisons.len()]);
-    assert_eq!(parts(&comparisons[..1], 1), [0..1]);
+    assert_eq!(parts(&comparisons, total).len(), 1);
+    assert_eq!(parts(&comparisons[..1], 1).len(), 1);
     assert!(parts(&[], 1).is_empty());
 }
 
