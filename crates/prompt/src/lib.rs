@@ -22,6 +22,7 @@ mod sources;
 mod synthetic;
 mod template;
 mod tokenizer;
+mod turn_cache;
 
 pub use conversation::{Conversation, ImageSource, Message, Part, VideoSource, pictures};
 pub use error::{EncodeError, LoadError};

@@ -11,6 +11,7 @@ use crate::conversation::{Conversation, Part};
 use crate::error::{EncodeError, LoadError};
 use crate::files;
 use crate::processor::VisionTokens;
+use crate::turn_cache::TurnCache;
 
 const FILE: &str = "tokenizer.json";
 /// Token that opens a turn of a chat in Qwen's format.
@@ -106,6 +107,8 @@ pub(crate) struct ChatTokenizer {
     answer_opening: Vec<u32>,
     /// Texts that a message must not hold.
     reserved: Vec<String>,
+    /// Ids of turns; none where a turn has other ids alone than among others.
+    turns: Option<TurnCache>,
 }
 
 impl ChatTokenizer {
@@ -146,7 +149,8 @@ impl ChatTokenizer {
         reserved.extend(present.map(|token| (*token).to_owned()));
         let config = files::read_json(folder, "tokenizer_config.json")?.unwrap_or_default();
         let bos_token = config.get("bos_token").and_then(|token| token.as_str()).map(str::to_owned);
-        Ok(Self { tokenizer, bos_token, end_of_turn_id, answer_opening, reserved })
+        let turns = TurnCache::new(&tokenizer);
+        Ok(Self { tokenizer, bos_token, end_of_turn_id, answer_opening, reserved, turns })
     }
 
     /// One more than the largest id.
@@ -166,8 +170,13 @@ impl ChatTokenizer {
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
         // PARITY: the processor lets the tokenizer add its special tokens unless the template has begun with the first of them.
         let begun = self.bos_token.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
-        let encoding = self.tokenizer.encode_fast(text, !begun).map_err(|error| failed(&error))?;
-        Ok(encoding.get_ids().to_vec())
+        let encode = |text: &str| {
+            let encoding =
+                self.tokenizer.encode_fast(text, !begun).map_err(|error| failed(&error))?;
+            Ok(encoding.get_ids().to_vec())
+        };
+        let Some(turns) = &self.turns else { return encode(text) };
+        turns.encode(text, encode)
     }
 
     /// Index of the last token that closes a turn.
@@ -230,6 +239,62 @@ mod tests {
         assert!((2..=23).contains(&count), "{count}");
         assert_eq!(of_file.count("What is in the picture?").unwrap(), count);
         assert_eq!(of_file.count("").unwrap(), 0);
+    }
+
+    #[test]
+    fn ids_of_turns_looked_up_are_those_of_the_whole_text() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/processor");
+        let tokenizer = read(&folder, FILE).unwrap();
+        let turns = TurnCache::new(&tokenizer).expect("turns of this tokenizer stand alone");
+        let encode = |text: &str| -> Result<Vec<u32>, EncodeError> {
+            let encoding = tokenizer.encode_fast(text, true).map_err(|error| failed(&error))?;
+            Ok(encoding.get_ids().to_vec())
+        };
+        let question = "<|im_start|>user\nHow many?  é e\u{301} \n\n<|im_end|>\n";
+        let texts = [
+            "",
+            "no turn at all ",
+            "before <|im_start|>user\n",
+            "<|im_start|>",
+            "<|im_start|><|im_start|> \n <|im_start|>",
+            &format!("{question}<|im_start|>assistant\nThree.<|im_end|>\n"),
+            &format!("{question}<|im_start|>assistant\n\n  Four<|im_end|>\n"),
+            &format!("<|im_start|>system\nBe short.<|im_end|>\n{question}"),
+        ];
+        for text in texts.iter().chain(&texts) {
+            assert_eq!(turns.encode(text, encode).unwrap(), encode(text).unwrap(), "{text:?}");
+        }
+        let known = |_: &str| -> Result<Vec<u32>, ()> { panic!("every turn has come before") };
+        turns.encode(texts[5], known).unwrap();
+    }
+
+    #[test]
+    fn turns_that_others_would_change_are_not_looked_up() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/processor");
+        let text = std::fs::read_to_string(folder.join(FILE)).unwrap();
+        let kept = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+            change(&mut file);
+            TurnCache::new(&Tokenizer::from_bytes(file.to_string()).unwrap()).is_some()
+        };
+        let set = |file: &mut serde_json::Value, of: &str, key: &str, value: serde_json::Value| {
+            let mut added = file["added_tokens"].as_array_mut().unwrap().iter_mut();
+            added.find(|token| token["content"] == of).unwrap()[key] = value;
+        };
+        assert!(kept(&|_| ()));
+        for flag in ["normalized", "lstrip", "single_word"] {
+            assert!(!kept(&|file| set(file, START_OF_TURN, flag, true.into())), "{flag}");
+        }
+        for other in ["<|im_start|>user", "of<|im"] {
+            let overlaps = |file: &mut _| set(file, "<|vision_pad|>", "content", other.into());
+            assert!(!kept(&overlaps), "{other}");
+        }
+        assert!(!kept(&|file| file["post_processor"] = serde_json::json!({
+            "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": END_OF_TURN, "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
+            "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
+            "special_tokens": { END_OF_TURN: { "id": END_OF_TURN, "ids": [1], "tokens": [END_OF_TURN] } },
+        })));
     }
 
     #[test]
