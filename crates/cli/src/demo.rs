@@ -25,6 +25,7 @@ use crate::train::{coin_words, execute, proportion_words, write_report};
 
 /// The recipe, but for the places of files.
 const RECIPE: &str = include_str!("../../../recipes/demo.toml");
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder to write; it must not exist, or be empty
@@ -32,11 +33,11 @@ pub(crate) struct Args {
     out: PathBuf,
 
     /// Pictures to train on; the run takes each of them once
-    #[arg(long, value_name = "N", default_value_t = 38_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 48_000, value_parser = clap::value_parser!(u32).range(1..))]
     pictures: u32,
 
     /// Pictures to judge by, which are not trained on
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     held_out: u32,
 
     /// Seed of the world and of the weights: another seed, another world

@@ -18,14 +18,14 @@ pub(crate) const SIDE_PIXELS: u32 = GRID as u32 * CELL_PIXELS as u32;
 const BACKGROUND: [i32; 3] = [20, 30, 20];
 /// How much red the background gains from left to right, and blue from top to bottom: as in a photograph of a room, the light tells
 /// where in the picture one is.
-const BACKGROUND_RISE: i32 = 32;
+const BACKGROUND_RISE: i32 = 72;
 /// How far each channel of a background may lie from its middle.
-const BACKGROUND_SPREAD: i32 = 4;
+const BACKGROUND_SPREAD: i32 = 2;
 /// How far each channel of an object may lie from its color.
 const COLOR_SPREAD: i32 = 16;
 const INK: i32 = 240;
 /// Radii in pixels.
-const LARGE: i32 = 13;
+const LARGE: i32 = 11;
 const SMALL: i32 = 7;
 /// How far a thing may lie from the middle of its cell, in pixels.
 const JITTER: i32 = 1;

@@ -96,6 +96,8 @@ pub(super) enum Composition {
     Pair,
     /// One object and a digit, in one row or column.
     Landmark,
+    /// Two objects and a digit, the first in the digit's row or column.
+    Trio,
     /// A digit.
     Digit,
     /// Objects to count.
@@ -130,6 +132,7 @@ impl Scene {
             Composition::Landmark => {
                 Self { subjects: first, group: Vec::new(), stray: None, ..full }
             }
+            Composition::Trio => Self { group: Vec::new(), stray: None, ..full },
             Composition::Digit => Self { digit: full.digit, ..nothing },
             Composition::Group => Self { group: full.group, ..nothing },
             Composition::Full => full,
