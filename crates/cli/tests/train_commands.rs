@@ -150,7 +150,7 @@ fn the_recipe_of_the_paper_has_a_plan_before_its_data_is_there() {
 fn a_bench_of_training_reports_time_and_memory() {
     let place = Workplace::with_model();
     let options = ["--pairs", "2", "--image-size", "56", "--words", "5", "--steps", "1", "--json"];
-    for recompute in [&[][..], &["--recompute"]] {
+    for recompute in [&[][..], &["--recompute"], &["--recompute=groups"]] {
         let out =
             place.succeed(&[&["bench", "train", "model"], &options[..], recompute].concat()).out;
         let report: Value = serde_json::from_str(&out).unwrap();

@@ -38,4 +38,4 @@ pub use ops::rows::{append_rows, copy_rows, gather_rows};
 pub use ops::weight::RowSource;
 pub use parameters::{Gradient, Gradients, Link, LowRank, ParameterId, RowGradient, Trainable};
 pub use peak::measure_peak;
-pub use tape::{Tape, Var};
+pub use tape::{Recompute, Tape, Var};

@@ -8,7 +8,9 @@
 //! NUMERICS: the gradient of a value has the value's type; gradients of parameters are f32.
 
 mod operations;
+mod recompute;
 
+pub use self::recompute::Recompute;
 use crate::device::Device;
 use crate::matrix::{DType, Element, Matrix};
 use crate::parallel::{RowWork, for_each_row};
@@ -52,7 +54,7 @@ enum Mode {
     /// Notes whether anything that was used is trained.
     Watch { trainable: bool },
     /// Records.
-    Record { recompute: bool },
+    Record { recompute: Recompute },
 }
 
 /// The order of what was done. `'a` is the life of the layers that were used.
@@ -88,9 +90,8 @@ impl<'a> Tape<'a> {
         Self::with_mode(device, Mode::Compute)
     }
 
-    /// A tape that records; with `recompute`, values inside of a [`Tape::layer`] are not kept but computed again
-    /// when the gradient arrives.
-    pub fn recording(device: &Device, recompute: bool) -> Self {
+    /// A tape that records; what is inside of layers is kept, or computed again when the gradient arrives.
+    pub fn recording(device: &Device, recompute: Recompute) -> Self {
         Self::with_mode(device, Mode::Record { recompute })
     }
 
@@ -125,37 +126,6 @@ impl<'a> Tape<'a> {
     ) -> Var {
         self.nodes.push(Some(Box::new(backward)));
         Var { value: value.into(), node: Some(self.nodes.len() - 1) }
-    }
-
-    /// Runs one layer of a model, `forward(tape, x)`: the unit of recomputation.
-    ///
-    /// # Source
-    /// Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*.
-    pub fn layer(
-        &mut self,
-        x: Var,
-        forward: impl Fn(&mut Tape<'a>, Var) -> Var + Send + Sync + 'a,
-    ) -> Var {
-        if !matches!(self.mode, Mode::Record { recompute: true }) {
-            return forward(self, x);
-        }
-        let mut inner = Tape::with_mode(&self.device, Mode::Watch { trainable: false });
-        let result = forward(&mut inner, Var { value: Arc::clone(&x.value), node: None });
-        let trainable = matches!(inner.mode, Mode::Watch { trainable: true });
-        if !self.records(x.node.is_some() || trainable) {
-            return result;
-        }
-        self.record(result.value, move |gradient, flow| {
-            let mut inner = Tape::recording(flow.device, false);
-            let Var { value, node } = x;
-            let start = if node.is_some() { inner.leaf(value) } else { Var { value, node } };
-            let leaf = start.node;
-            let result = forward(&mut inner, start);
-            let mut waiting = inner.run_back(&result, gradient, flow.gradients);
-            if let Some(gradient) = leaf.and_then(|leaf| waiting[leaf].take()) {
-                flow.send(node, gradient);
-            }
-        })
     }
 
     /// Sends the gradient of a loss by `result` back through everything that was recorded, and adds what arrives at

@@ -83,7 +83,7 @@ impl LanguageModel {
         &'a self,
         tape: &mut Tape<'a>,
         tree: &PrefixTree,
-        mut hidden: Var,
+        hidden: Var,
         score_rows: &[usize],
         carried: &Arc<Carried>,
         observer: &mut dyn Observer,
@@ -103,12 +103,16 @@ impl LanguageModel {
             ..every_row.clone()
         };
         let (last, layers) = self.layers.split_last().expect("a model has a layer");
-        for (layer_idx, layer) in layers.iter().enumerate() {
-            let pass = every_row.clone();
-            hidden =
-                tape.layer(hidden, move |tape, hidden| layer.forward(tape, &pass, hidden, None));
-            observer.stage(&format!("language.layers.{layer_idx}"), hidden.value());
-        }
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|layer| {
+                let pass = every_row.clone();
+                move |tape: &mut Tape<'a>, hidden| layer.forward(tape, &pass, hidden, None)
+            })
+            .collect();
+        let hidden = tape.layers(hidden, &layers, |layer_idx, hidden| {
+            observer.stage(&format!("language.layers.{layer_idx}"), hidden);
+        });
         let score_rows = score_rows.to_vec();
         let read = tape.layer(hidden, move |tape, hidden| {
             last.forward(tape, &read_rows, hidden, Some(&score_rows))

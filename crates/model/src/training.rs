@@ -10,7 +10,7 @@
 mod masters;
 mod write;
 
-use engine::{DType, Device, Gradients, Matrix, Tape};
+use engine::{DType, Device, Gradients, Matrix, Recompute, Tape};
 use prompt::Encoded;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ pub struct TrainableModel {
     folder: PathBuf,
     device: Device,
     dtype: DType,
-    recompute: bool,
+    recompute: Recompute,
 }
 
 /// Why a gradient could not be computed.

@@ -96,7 +96,7 @@ impl VisionTower {
         observer: &mut dyn Observer,
     ) -> Var {
         let plan = WindowPlan::new(visual.grid, &self.config);
-        let mut hidden = self.embed_patches(tape, visual, &plan);
+        let hidden = self.embed_patches(tape, visual, &plan);
         observer.stage("vision.patch_embed", hidden.value());
         let table = Arc::new(self.rotary_table(visual.grid, &plan));
         let pass = |layout| Pass {
@@ -106,12 +106,19 @@ impl VisionTower {
             layout: Arc::new(layout),
         };
         let (windows, frames) = (pass(plan.window_layout()), pass(plan.frame_layout()));
-        for (block_idx, block) in self.blocks.iter().enumerate() {
-            let full = self.config.fullatt_block_indexes.contains(&block_idx);
-            let pass = if full { frames.clone() } else { windows.clone() };
-            hidden = tape.layer(hidden, move |tape, hidden| block.forward(tape, &pass, hidden));
-            observer.stage(&format!("vision.blocks.{block_idx}"), hidden.value());
-        }
+        let blocks: Vec<_> = self
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(block_idx, block)| {
+                let full = self.config.fullatt_block_indexes.contains(&block_idx);
+                let pass = if full { frames.clone() } else { windows.clone() };
+                move |tape: &mut Tape<'a>, hidden| block.forward(tape, &pass, hidden)
+            })
+            .collect();
+        let hidden = tape.layers(hidden, &blocks, |block_idx, hidden| {
+            observer.stage(&format!("vision.blocks.{block_idx}"), hidden);
+        });
         let (merger, dtype, unit) = (&self.merger, self.dtype, self.config.merge_unit());
         let inverse = plan.inverse();
         let merged = tape.layer(hidden, move |tape, hidden| {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use engine::{DType, Device, Gradients, ParameterId};
+use engine::{DType, Device, Gradients, ParameterId, Recompute};
 use model::training::{LoraOptions, Part, TrainableModel, TrainingOptions};
 use model::{PrefixCache, RewardModel};
 use prompt::{Encoded, Processor, ProcessorOptions, Row};
@@ -16,8 +16,15 @@ fn tiny() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/goldens/tiny")
 }
 
+const EVERY_WAY: [Recompute; 3] = [Recompute::Nothing, Recompute::Layers, Recompute::Groups];
+
 fn options() -> TrainingOptions {
-    TrainingOptions { parts: Part::ALL.to_vec(), lora: None, recompute: false, seed: 0 }
+    TrainingOptions {
+        parts: Part::ALL.to_vec(),
+        lora: None,
+        recompute: Recompute::Nothing,
+        seed: 0,
+    }
 }
 
 fn load(options: &TrainingOptions, dtype: DType, num_threads: usize) -> TrainableModel {
@@ -95,7 +102,7 @@ fn worst(got: &BTreeMap<String, Vec<f32>>, expected: &BTreeMap<String, Vec<f32>>
 #[test]
 fn the_gradient_of_every_parameter_equals_pytorchs() {
     let golden = golden();
-    for recompute in [false, true] {
+    for recompute in EVERY_WAY {
         let model = load(&TrainingOptions { recompute, ..options() }, DType::F32, 2);
         let encoded = golden_pairs(model.model(), &golden);
         let (rewards, gradients) = run(&model, &encoded);
@@ -111,7 +118,7 @@ fn the_gradient_of_every_parameter_equals_pytorchs() {
             .map(|(name, stage)| (name, stage.values))
             .collect();
         let (distance, name) = worst(&by_name(&model, &gradients), &expected);
-        assert!(distance <= 1e-3, "recompute {recompute}: {name} is {distance:.1e} off");
+        assert!(distance <= 1e-3, "recompute {recompute:?}: {name} is {distance:.1e} off");
     }
 }
 
@@ -137,11 +144,18 @@ fn recomputation_and_threads_change_no_bit() {
         let encoded = golden_pairs(kept.model(), &golden());
         let (rewards, gradients) = run(&kept, &encoded);
         let expected = by_name(&kept, &gradients);
-        for (recompute, num_threads) in [(true, 1), (false, 3), (true, 2)] {
+        let others = [
+            (Recompute::Layers, 1),
+            (Recompute::Groups, 1),
+            (Recompute::Nothing, 3),
+            (Recompute::Layers, 2),
+            (Recompute::Groups, 2),
+        ];
+        for (recompute, num_threads) in others {
             let other = load(&TrainingOptions { recompute, ..options() }, dtype, num_threads);
             let (other_rewards, gradients) = run(&other, &encoded);
             assert_eq!(rewards, other_rewards);
-            assert!(by_name(&other, &gradients) == expected, "{recompute} {num_threads} {dtype}");
+            assert!(by_name(&other, &gradients) == expected, "{recompute:?} {num_threads} {dtype}");
         }
     }
 }
@@ -169,7 +183,7 @@ fn frozen_parts_change_no_gradient_of_the_others() {
     let encoded = golden_pairs(all.model(), &golden());
     let expected = by_name(&all, &run(&all, &encoded).1);
     for parts in [vec![], vec![Part::Merger], vec![Part::Language], vec![Part::Vision]] {
-        for recompute in [false, true] {
+        for recompute in EVERY_WAY {
             let some = load(
                 &TrainingOptions { parts: parts.clone(), recompute, ..options() },
                 DType::F32,

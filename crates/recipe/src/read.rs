@@ -74,9 +74,15 @@ pub fn parse<R: Recipe>(file: &Path, text: &str, overrides: &[String]) -> Result
             }
         }
     };
-    let recipe: R = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-        let key = error.path().iter().filter_map(name_of).collect();
-        fault(key, error.inner().message().to_owned())
+    let recipe: R = interpret(table.clone()).map_err(|(key, reason)| {
+        // Of a number where one of some words is wanted, serde says only that it is none; of a wrong word, which ones there are.
+        let as_word = with_word(table, &key).and_then(|table| interpret::<R>(table).err());
+        match as_word {
+            Some((same_key, words)) if same_key == key && words.starts_with("unknown variant") => {
+                fault(key, words)
+            }
+            _ => fault(key, reason),
+        }
     })?;
     recipe
         .check()
@@ -92,6 +98,25 @@ pub fn to_toml<R: Recipe>(recipe: &R) -> String {
 /// BLAKE3 hash of [`to_toml`], in hexadecimal.
 pub fn hash<R: Recipe>(recipe: &R) -> String {
     blake3::hash(to_toml(recipe).as_bytes()).to_hex().to_string()
+}
+
+/// Gives the key at fault and what is wrong with it.
+fn interpret<R: Recipe>(table: Table) -> Result<R, (Vec<String>, String)> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().iter().filter_map(name_of).collect();
+        (key, error.inner().message().to_owned())
+    })
+}
+
+/// The table with the value of a key written as a word, where it is a number or a truth.
+fn with_word(mut table: Table, key: &[String]) -> Option<Table> {
+    let (last, path) = key.split_last()?;
+    let inside =
+        path.iter().try_fold(&mut table, |table, name| table.get_mut(name)?.as_table_mut());
+    let value = inside?.get_mut(last)?;
+    let is_plain = value.is_bool() || value.is_integer() || value.is_float();
+    *value = Value::String(is_plain.then(|| value.to_string())?);
+    Some(table)
 }
 
 fn name_of(segment: &Segment) -> Option<String> {

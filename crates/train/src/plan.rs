@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use engine::{DType, Device};
+use engine::{DType, Device, Recompute};
 use model::checkpoint::tensor_shapes;
 use model::config::{Config, RewardHeadConfig};
 use model::training::{Part, TrainableModel};
@@ -138,7 +138,7 @@ pub fn memory(
     }
 }
 
-/// What the layers keep: everything, or with recomputation what goes from layer to layer and one whole layer.
+/// What the layers keep: everything, or with recomputation inputs of layers and one whole layer.
 fn activations(config: &Config, recipe: &Recipe, dtype: DType, rows: u64, patches: u64) -> u64 {
     let text = &config.text;
     let heads = (text.num_attention_heads + 2 * text.num_key_value_heads) * text.head_dim;
@@ -153,11 +153,15 @@ fn activations(config: &Config, recipe: &Recipe, dtype: DType, rows: u64, patche
         attention: 4 * vision.hidden_size,
         feed_forward: 3 * vision.intermediate_size,
     };
+    let recompute = Recompute::from(recipe.run.recompute);
     let kept = |widths: LayerWidths, layers: usize, count: u64| {
         let whole = widths.bytes(dtype);
-        let layers = layers as u64;
-        let stream = widths.stream as u64 * F32_BYTES;
-        count * if recipe.run.recompute { layers * stream + whole } else { layers * whole }
+        let input = widths.stream as u64 * F32_BYTES;
+        let of_row = match recompute {
+            Recompute::Nothing => layers as u64 * whole,
+            _ => recompute.kept_inputs(layers) as u64 * input + whole,
+        };
+        count * of_row
     };
     let sees = recipe.part_rates().vision.is_some();
     let of_tower =

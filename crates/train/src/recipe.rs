@@ -394,9 +394,9 @@ pub struct RunRecipe {
     /// is computed alone. Default: 8192.
     #[serde(default = "default_tokens_per_batch")]
     pub tokens_per_batch: usize,
-    /// Whether activations are computed again in the backward pass instead of kept. Default: false.
+    /// Which activations are computed again in the backward pass instead of kept. Default: `nothing`.
     #[serde(default)]
-    pub recompute: bool,
+    pub recompute: RecomputeRecipe,
     /// Type of weights and activations in products; master weights, gradients and optimizer state are f32. Default: `bf16`.
     #[serde(default)]
     pub compute_type: ComputeType,
@@ -424,6 +424,19 @@ fn default_keep_last() -> usize {
 
 fn default_prefetch_steps() -> usize {
     2
+}
+
+/// Which activations are computed again in the backward pass. No bit of a gradient depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecomputeRecipe {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those inside of layers; the input of each layer is kept.
+    Layers,
+    /// Inputs of layers, too, but for that of the first layer of each group.
+    Groups,
 }
 
 /// Type of weights and activations in products.

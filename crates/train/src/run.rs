@@ -152,7 +152,7 @@ pub fn training_options(recipe: &Recipe) -> TrainingOptions {
             alpha: lora.alpha.unwrap_or(2.0 * lora.rank as f64) as f32,
             targets: lora.targets.clone(),
         }),
-        recompute: recipe.run.recompute,
+        recompute: recipe.run.recompute.into(),
         seed: recipe.run.seed,
     }
 }

@@ -46,9 +46,17 @@ pub(crate) struct Args {
     /// Packed tokens that are computed together
     #[arg(long, value_name = "N", default_value_t = 4096)]
     tokens_per_batch: usize,
-    /// Compute activations again in the backward pass
-    #[arg(long)]
-    recompute: bool,
+    /// Compute activations again in the backward pass: those inside of layers, or inputs of layers in groups, too
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "nothing",
+        default_missing_value = "layers"
+    )]
+    recompute: Recomputed,
     /// Timed steps, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
@@ -59,6 +67,25 @@ pub(crate) struct Args {
     device: DeviceArgs,
 }
 
+/// `run.recompute` of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Recomputed {
+    Nothing,
+    Layers,
+    Groups,
+}
+
+impl Recomputed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Layers => "layers",
+            Self::Groups => "groups",
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Report {
     basereward: &'static str,
@@ -66,7 +93,7 @@ struct Report {
     dtype: String,
     tier: &'static str,
     threads: usize,
-    recompute: bool,
+    recompute: Recomputed,
     pairs: usize,
     /// Tokens of all conversations, each counted in full.
     tokens: usize,
@@ -104,8 +131,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn recipe(args: &Args) -> anyhow::Result<Recipe> {
     let text = format!(
         "[model.folder]\npath = 'MODEL'\n[data]\ntrain = ['PAIRS']\n[trainable]\nvision = {{}}\nmerger = {{}}\nlanguage = {{}}\n\
-         [optimizer.adamw]\nlearning_rate = 1e-6\n[run]\noutput = 'RUN'\nsteps = 1\ncomparisons_per_step = {}\nrecompute = {}\n",
-        args.pairs, args.recompute
+         [optimizer.adamw]\nlearning_rate = 1e-6\n[run]\noutput = 'RUN'\nsteps = 1\ncomparisons_per_step = {}\nrecompute = '{}'\n",
+        args.pairs,
+        args.recompute.name()
     );
     Ok(Recipe::parse("bench".as_ref(), &text, &[])?)
 }
@@ -176,8 +204,8 @@ fn table(report: &Report) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<18}{value}");
     };
-    let recompute = if report.recompute { ", recomputation" } else { "" };
-    line("model", format!("{}, {}{recompute}", report.model, report.dtype));
+    let recomputed = report.recompute.name();
+    line("model", format!("{}, {}, recomputing {recomputed}", report.model, report.dtype));
     line("device", format!("CPU, {} tier, {} threads", report.tier, report.threads));
     line(
         "step",

@@ -1,8 +1,8 @@
 //! The f32 masters of trained parameters, and their way into the layers.
 
 use engine::{
-    DType, Device, GatedLinear, Linear, Link, LowRank, Matrix, ParameterId, RmsNorm, RowSource,
-    Trainable,
+    DType, Device, GatedLinear, Linear, Link, LowRank, Matrix, ParameterId, Recompute, RmsNorm,
+    RowSource, Trainable,
 };
 use half::bf16;
 use std::collections::HashMap;
@@ -63,8 +63,8 @@ pub struct TrainingOptions {
     pub parts: Vec<Part>,
     /// Low-rank additions instead of whole weights, outside of the head.
     pub lora: Option<LoraOptions>,
-    /// Keep only what goes from layer to layer, and compute the rest again in the backward pass.
-    pub recompute: bool,
+    /// What is computed again in the backward pass instead of kept.
+    pub recompute: Recompute,
     /// Decides the first values of low-rank additions.
     pub seed: u64,
 }

@@ -109,7 +109,7 @@ fn a_table_is_updated_as_if_the_gradient_of_every_row_were_there() {
             let device = engine::Device::cpu(Some(1)).unwrap();
             let mut table = engine::Embedding::new(Matrix::zeros(ROWS, COLS, engine::DType::F32));
             table.set_parameter(Some(ParameterId(0)));
-            let mut tape = engine::Tape::recording(&device, false);
+            let mut tape = engine::Tape::recording(&device, engine::Recompute::Nothing);
             let looked_up = tape.embedding(&table, &ids);
             let slopes = Matrix::from_vec(ids.len(), COLS, slopes.clone());
             tape.backward(&looked_up, slopes, gradients);

@@ -1,11 +1,11 @@
 //! From the words of a recipe to the values that other parts take.
 
-use engine::DType;
+use engine::{DType, Recompute};
 use model::config::{Activation, RewardHeadConfig, ScorePosition};
 
 use super::{
     AdamWRecipe, ComputeType, HeadRecipe, LossRecipe, ObjectiveRecipe, OptimizerRecipe, Recipe,
-    ScheduleRecipe,
+    RecomputeRecipe, ScheduleRecipe,
 };
 use crate::loss::{LossOptions, Objective};
 use crate::optimizer::AdamWOptions;
@@ -105,6 +105,16 @@ impl HeadRecipe {
             hidden_size: self.hidden_size.unwrap_or(backbone_hidden_size),
             bias: self.bias,
             position: self.position.parse::<ScorePosition>().expect("the recipe was checked"),
+        }
+    }
+}
+
+impl From<RecomputeRecipe> for Recompute {
+    fn from(recompute: RecomputeRecipe) -> Self {
+        match recompute {
+            RecomputeRecipe::Nothing => Self::Nothing,
+            RecomputeRecipe::Layers => Self::Layers,
+            RecomputeRecipe::Groups => Self::Groups,
         }
     }
 }

@@ -107,6 +107,13 @@ fn missing_mistyped_and_impossible_values_are_refused_with_their_place() {
     let choice = sentence(&PLAIN.replace("optimizer.adamw", "optimizer.sgd"), &[]);
     assert!(choice.contains("unknown variant `sgd`, expected `adamw`"), "{choice}");
     assert!(choice.contains("r.toml:8:"), "{choice}");
+    let no_word = sentence(PLAIN, &["run.recompute=true"]);
+    assert!(
+        no_word.starts_with(
+            "`run.recompute`: unknown variant `true`, expected one of `nothing`, `layers`, `groups`"
+        ),
+        "{no_word}"
+    );
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn recomputation_and_frozen_parts_lower_the_planned_memory() {
     let head = config.reward_head.unwrap();
     let planned = |overrides: &[&str]| memory(&config, &head, &scene.recipe(overrides), 1000, 1000);
     let plain = planned(&[]);
-    let recomputed = planned(&["run.recompute=true"]);
+    let recomputed = planned(&["run.recompute=layers"]);
     assert!(recomputed.activations < plain.activations && recomputed.masters == plain.masters);
     let frozen = planned(&["trainable.vision.frozen=true", "trainable.merger.frozen=true"]);
     assert!(frozen.gradients < plain.gradients && frozen.weights == plain.weights);

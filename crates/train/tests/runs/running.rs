@@ -63,10 +63,10 @@ fn the_way_a_step_is_divided_changes_rounding_only() {
 #[test]
 fn recomputation_changes_no_bit() {
     let scene = Scene::new();
-    assert_eq!(
-        losses(&scene, "kept", &["run.recompute=false"]),
-        losses(&scene, "again", &["run.recompute=true"])
-    );
+    let kept = losses(&scene, "kept", &["run.recompute=nothing"]);
+    for what in ["layers", "groups"] {
+        assert_eq!(losses(&scene, what, &[&format!("run.recompute={what}")]), kept, "{what}");
+    }
 }
 
 #[test]
