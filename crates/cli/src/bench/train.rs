@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Packed tokens that are computed together
     #[arg(long, value_name = "N", default_value_t = 4096)]
     tokens_per_batch: usize,
-    /// Compute activations again in the backward pass: those inside of layers, or inputs of layers in groups, too
+    /// What the backward pass computes again instead of keeping it; `layers` where no value is given
     #[arg(
         long,
         value_enum,
@@ -71,8 +71,11 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 enum Recomputed {
+    /// All is kept
     Nothing,
+    /// What is inside of layers
     Layers,
+    /// Inputs of layers, too, but for the first of each group
     Groups,
 }
 
