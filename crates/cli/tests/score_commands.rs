@@ -44,7 +44,7 @@ fn a_bench_report_has_every_number_and_they_agree() {
         let text = |key: &str| report[key].as_str().unwrap().to_owned();
         assert_eq!(text("basereward"), env!("CARGO_PKG_VERSION"));
         assert_eq!((text("model"), text("dtype")), ("model".to_owned(), dtype.to_owned()));
-        assert!(["amx", "avx512_bf16", "portable"].contains(&text("tier").as_str()));
+        assert!(["amx", "avx512_bf16", "avx512", "portable"].contains(&text("tier").as_str()));
         assert_eq!((report["threads"].as_u64(), report["responses"].as_u64()), (Some(2), Some(3)));
         // A picture of 56 x 56 pixels has 4 x 4 patches and 2 x 2 tokens.
         assert_eq!(report["patches"].as_u64(), Some(16));

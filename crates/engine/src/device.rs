@@ -1,21 +1,23 @@
 //! Where operations run, and on the CPU with which instructions.
 //!
 //! A [`Device`] is made once, from the command line's choice, and handed down. The CPU's tier is found
-//! at run time; the environment variable `BASEREWARD_CPU_TIER` forces one, so that each tier can be
-//! tested on any machine that has it.
+//! at run time, from what the processor is and never by timing, so that it is the same each time; the environment
+//! variable `BASEREWARD_CPU_TIER` forces one, so that each tier can be tested on any machine that has it.
 
 use crate::product::{Kernel, amx, avx512, portable};
 use half::bf16;
 use std::sync::Arc;
 
-/// Name of the environment variable that forces a CPU tier: `amx`, `avx512_bf16` or `portable`.
+/// Name of the environment variable that forces a CPU tier: `amx`, `avx512_bf16`, `avx512` or `portable`.
 pub const TIER_VARIABLE: &str = "BASEREWARD_CPU_TIER";
 
-/// Which instructions the CPU's matrix products use, worst to best.
+/// Which instructions the CPU's matrix products use; each needs more of the processor than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// The `gemm` crate: whatever it finds (SSE, AVX2, AVX-512, NEON); bf16 is widened to f32.
     Portable,
+    /// AVX-512; bf16 is widened to f32 in the kernel.
+    Avx512,
     /// AVX-512 with the bf16 dot product (`vdpbf16ps`).
     Avx512Bf16,
     /// Advanced Matrix Extensions for bf16, AVX-512 for f32.
@@ -23,13 +25,14 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// Every tier, worst to best.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx512Bf16, Self::Amx];
+    /// Every tier, the one that needs most of the processor last.
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 
     /// Name as the environment variable takes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512_bf16",
             Self::Amx => "amx",
         }
@@ -39,14 +42,21 @@ impl Tier {
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
-            Self::Avx512Bf16 => avx512::is_available(),
+            Self::Avx512 => avx512::is_available(),
+            Self::Avx512Bf16 => avx512::has_pairs(),
             Self::Amx => avx512::is_available() && amx::is_available(),
         }
     }
 
-    /// The best tier that this machine can run.
+    /// The fastest tier that this machine can run: the last one, unless that is the bf16 dot product of a processor on which
+    /// widening is faster.
     pub fn best() -> Self {
-        Self::ALL.into_iter().rfind(|tier| tier.is_available()).unwrap_or(Self::Portable)
+        let worthwhile = |tier: &Self| *tier != Self::Avx512Bf16 || avx512::pairs_are_faster();
+        Self::ALL
+            .into_iter()
+            .filter(worthwhile)
+            .rfind(|tier| tier.is_available())
+            .unwrap_or(Self::Portable)
     }
 }
 
@@ -54,7 +64,9 @@ impl Tier {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The forced tier has a name that no tier has.
-    #[error("unknown CPU tier `{name}` in {TIER_VARIABLE}; use `amx`, `avx512_bf16` or `portable`")]
+    #[error(
+        "unknown CPU tier `{name}` in {TIER_VARIABLE}; use `amx`, `avx512_bf16`, `avx512` or `portable`"
+    )]
     UnknownTier {
         /// The name as given.
         name: String,
@@ -160,7 +172,8 @@ impl Cpu {
     pub(crate) fn bf16_kernel(&self) -> &'static Kernel<bf16> {
         match self.tier {
             Tier::Portable => &portable::BF16,
-            Tier::Avx512Bf16 => &avx512::BF16,
+            Tier::Avx512 => &avx512::BF16_WIDENED,
+            Tier::Avx512Bf16 => &avx512::BF16_PAIRS,
             Tier::Amx => &amx::BF16,
         }
     }
@@ -168,7 +181,7 @@ impl Cpu {
     pub(crate) fn f32_kernel(&self) -> &'static Kernel<f32> {
         match self.tier {
             Tier::Portable => &portable::F32,
-            Tier::Avx512Bf16 | Tier::Amx => &avx512::F32,
+            Tier::Avx512 | Tier::Avx512Bf16 | Tier::Amx => &avx512::F32,
         }
     }
 }
