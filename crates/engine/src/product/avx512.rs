@@ -356,3 +356,52 @@ mod x86 {
     pub(super) use super::super::unavailable_tile as tile_bf16_widened;
     pub(super) use super::super::unavailable_tile as tile_f32;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Element;
+    use crate::product::pack::pack_rows;
+    use crate::product::tests::{EDGE_KS, EDGE_MS, values};
+    use crate::product::{ColumnPanels, PackedRows};
+
+    /// The sums of `[m, k]` by `[COLS, k]`, of which only the first `m` rows are returned.
+    fn product<T: Element>(
+        kernel: &Kernel<T>,
+        a: &[T],
+        b: &[T],
+        (m, k): (usize, usize),
+    ) -> Vec<f32> {
+        let padded_k = kernel.padded_k(k);
+        let mut rows = vec![T::default(); m.next_multiple_of(ROWS) * padded_k];
+        for (panel, rows) in rows.chunks_mut(ROWS * padded_k).zip(a.chunks(ROWS * k)) {
+            pack_rows(rows, k, k, ROWS, kernel.row_group, panel);
+        }
+        let mut panels = vec![T::default(); COLS * padded_k];
+        pack_rows(b, k, k, COLS, kernel.col_group, &mut panels);
+        let mut c = vec![f32::NAN; m.next_multiple_of(ROWS) * COLS];
+        kernel.session(|| {
+            let columns = ColumnPanels { panels: &panels, stride: panels.len(), count: 1 };
+            kernel.product(PackedRows { panels: &rows, rows: m }, columns, padded_k, &mut c, false);
+        });
+        c.truncate(m * COLS);
+        c
+    }
+
+    #[test]
+    fn widened_values_have_the_bits_of_a_product_in_f32() {
+        if !is_available() {
+            return;
+        }
+        let widened = |values: &[bf16]| values.iter().map(|v| v.to_f32()).collect::<Vec<_>>();
+        for m in EDGE_MS {
+            for k in EDGE_KS {
+                let (a, b) = (values::<bf16>(m * k, 1), values::<bf16>(COLS * k, 2));
+                let in_f32 = product(&F32, &widened(&a), &widened(&b), (m, k));
+                let bits = |sums: &[f32]| sums.iter().map(|sum| sum.to_bits()).collect::<Vec<_>>();
+                let found = product(&BF16_WIDENED, &a, &b, (m, k));
+                assert_eq!(bits(&found), bits(&in_f32), "{m} rows, {k} along k");
+            }
+        }
+    }
+}
