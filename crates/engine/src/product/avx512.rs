@@ -72,9 +72,9 @@ mod x86 {
     use super::{COLS, ROWS, WIDENED_K};
     use half::bf16;
     use std::arch::x86_64::{
-        __cpuid, __m512, __m512bh, __m512i, __mmask16, _mm512_and_si512, _mm512_castsi512_ps,
+        __cpuid, __m512, __m512bh, __m512i, __mmask32, _mm512_and_si512, _mm512_castsi512_ps,
         _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_epi32, _mm512_loadu_ps,
-        _mm512_maskz_loadu_epi32, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+        _mm512_maskz_loadu_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
         _mm512_slli_epi32, _mm512_storeu_ps,
     };
     use std::mem::MaybeUninit;
@@ -323,8 +323,8 @@ mod x86 {
         unsafe {
             for first in (0..num_pairs).step_by(16) {
                 let rest = num_pairs - first;
-                let mask: __mmask16 = if rest < 16 { (1 << rest) - 1 } else { !0 };
-                let pairs = _mm512_maskz_loadu_epi32(mask, a.cast::<i32>().add(first));
+                let mask: __mmask32 = if rest < 16 { (1 << (2 * rest)) - 1 } else { !0 };
+                let pairs = _mm512_maskz_loadu_epi16(mask, a.cast::<i16>().add(2 * first));
                 for part in 0..2 {
                     _mm512_storeu_ps(values.add(part * WIDENED_PAIRS + first), widen(pairs, part));
                 }
