@@ -46,8 +46,36 @@ fn pack_groups<T: Element, const GROUP: usize>(
     if rows < width || !k.is_multiple_of(GROUP) || panel.len() > whole * width * GROUP {
         panel.fill(T::default());
     }
-    for block_start in (0..whole).step_by(BLOCK) {
-        let block_end = whole.min(block_start + BLOCK);
+    if GROUP <= 2 && stride.is_multiple_of(GROUP) {
+        vectorized(Transpose {
+            source: source.as_chunks::<GROUP>().0,
+            source_stride: stride / GROUP,
+            target: panel.as_chunks_mut::<GROUP>().0,
+            target_stride: width,
+            rows,
+            cols: whole,
+        });
+    } else {
+        copy_groups::<T, GROUP>(source, stride, whole, rows, width, panel);
+    }
+    for row in 0..rows {
+        for i in whole * GROUP..k {
+            panel[(whole * width + row) * GROUP + i % GROUP] = source[row * stride + i];
+        }
+    }
+}
+
+/// Copies groups one by one: those of a whole line of the cache, and those that do not begin at a multiple of their length.
+fn copy_groups<T: Element, const GROUP: usize>(
+    source: &[T],
+    stride: usize,
+    count: usize,
+    rows: usize,
+    width: usize,
+    panel: &mut [T],
+) {
+    for block_start in (0..count).step_by(BLOCK) {
+        let block_end = count.min(block_start + BLOCK);
         for row in 0..rows {
             let values =
                 &source[row * stride + block_start * GROUP..][..(block_end - block_start) * GROUP];
@@ -55,11 +83,6 @@ fn pack_groups<T: Element, const GROUP: usize>(
             for (from, to) in values.chunks_exact(GROUP).zip(target.chunks_mut(width * GROUP)) {
                 to[..GROUP].copy_from_slice(from);
             }
-        }
-    }
-    for row in 0..rows {
-        for i in whole * GROUP..k {
-            panel[(whole * width + row) * GROUP + i % GROUP] = source[row * stride + i];
         }
     }
 }

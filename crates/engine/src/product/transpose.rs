@@ -1,13 +1,14 @@
 //! Transposing blocks of memory by perfect shuffles, which compile to vector instructions.
 //!
-//! A tile of 16 × 16 values is seen as one run whose index has eight bits, four of the row and four of the column.
-//! Interleaving the two halves of the run rotates the bits of every index by one, so four times make the transpose.
+//! A tile of `R` × 16 values, `R` a power of two, is seen as one run whose index has the bits of the row before the four of
+//! the column. Interleaving the two halves of the run rotates the bits of every index by one, so once for each bit of the
+//! row makes the transpose.
 
 use crate::parallel::Vectorized;
+use std::ops::Range;
 
-/// Rows and columns of a tile.
+/// Columns of a tile, and its rows at most.
 const TILE: usize = 16;
-const TILE_LEN: usize = TILE * TILE;
 
 /// Writes the transpose of `source`, rows `source_stride` apart, to `target`, rows `target_stride` apart.
 ///
@@ -22,32 +23,54 @@ pub(crate) struct Transpose<'a, T> {
     pub(crate) cols: usize,
 }
 
-impl<T: Copy + Default> Vectorized for Transpose<'_, T> {
+impl<T: Copy> Vectorized for Transpose<'_, T> {
     #[inline(always)]
-    fn run(self) {
-        let Self { source, source_stride, target, target_stride, rows, cols } = self;
-        let mut tile = [T::default(); TILE_LEN];
-        for row in (0..rows).step_by(TILE) {
-            let tile_rows = TILE.min(rows - row);
-            for col in (0..cols).step_by(TILE) {
-                let tile_cols = TILE.min(cols - col);
-                let from = &source[row * source_stride + col..];
-                let to = &mut target[col * target_stride + row..];
-                if tile_rows == TILE && tile_cols == TILE {
-                    for (i, line) in tile.chunks_exact_mut(TILE).enumerate() {
-                        line.copy_from_slice(&from[i * source_stride..][..TILE]);
-                    }
-                    tile = shuffle(&shuffle(&shuffle(&shuffle(&tile))));
-                    for (i, line) in tile.chunks_exact(TILE).enumerate() {
-                        to[i * target_stride..][..TILE].copy_from_slice(line);
-                    }
-                } else {
-                    for i in 0..tile_rows {
-                        for j in 0..tile_cols {
-                            to[j * target_stride + i] = from[i * source_stride + j];
-                        }
-                    }
-                }
+    fn run(mut self) {
+        let mut row = 0;
+        while self.rows - row >= TILE {
+            self.strip::<TILE>(row);
+            row += TILE;
+        }
+        if self.rows - row >= 8 {
+            self.strip::<8>(row);
+            row += 8;
+        }
+        if self.rows - row >= 4 {
+            self.strip::<4>(row);
+            row += 4;
+        }
+        self.one_by_one(row..self.rows, 0..self.cols);
+    }
+}
+
+impl<T: Copy> Transpose<'_, T> {
+    /// `R` rows from `row`.
+    #[inline(always)]
+    fn strip<const R: usize>(&mut self, row: usize) {
+        let whole = self.cols - self.cols % TILE;
+        for col in (0..whole).step_by(TILE) {
+            let from = &self.source[row * self.source_stride + col..];
+            let to = &mut self.target[col * self.target_stride + row..];
+            let mut tile = [[from[0]; TILE]; R];
+            for (i, line) in tile.iter_mut().enumerate() {
+                line.copy_from_slice(&from[i * self.source_stride..][..TILE]);
+            }
+            for _ in 0..R.ilog2() {
+                tile = shuffle(&tile);
+            }
+            for (i, line) in tile.as_flattened().chunks_exact(R).enumerate() {
+                to[i * self.target_stride..][..R].copy_from_slice(line);
+            }
+        }
+        self.one_by_one(row..row + R, whole..self.cols);
+    }
+
+    #[inline(always)]
+    fn one_by_one(&mut self, rows: Range<usize>, cols: Range<usize>) {
+        for row in rows {
+            for col in cols.clone() {
+                self.target[col * self.target_stride + row] =
+                    self.source[row * self.source_stride + col];
             }
         }
     }
@@ -55,12 +78,10 @@ impl<T: Copy + Default> Vectorized for Transpose<'_, T> {
 
 /// Interleaves the two halves of a tile.
 #[inline(always)]
-fn shuffle<T: Copy + Default>(from: &[T; TILE_LEN]) -> [T; TILE_LEN] {
-    let mut to = [T::default(); TILE_LEN];
-    let (first, second) = from.split_at(TILE_LEN / 2);
-    for ((pair, first), second) in to.as_chunks_mut::<2>().0.iter_mut().zip(first).zip(second) {
-        *pair = [*first, *second];
-    }
+fn shuffle<T: Copy, const R: usize>(from: &[[T; TILE]; R]) -> [[T; TILE]; R] {
+    let mut to = *from;
+    let (first, second) = from.as_flattened().split_at(R * TILE / 2);
+    interleave(first, second, to.as_flattened_mut());
     to
 }
 
@@ -82,7 +103,9 @@ mod tests {
 
     #[test]
     fn blocks_of_every_shape_are_transposed_and_nothing_else_is_written() {
-        for (rows, cols) in [(1, 1), (16, 16), (17, 15), (32, 48), (5, 33), (40, 7)] {
+        for (rows, cols) in
+            [(1, 1), (16, 16), (17, 15), (32, 48), (5, 33), (40, 7), (12, 32), (30, 20)]
+        {
             let (source_stride, target_stride) = (cols + 3, rows + 2);
             let source: Vec<u32> = (1..).take(rows * source_stride).collect();
             let mut target = vec![0; cols * target_stride];
