@@ -245,20 +245,4 @@ fn in_type(matrix: &Matrix, dtype: DType) -> Cow<'_, Matrix> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parameters::Gradients;
-    use crate::tape::Recompute;
-
-    #[test]
-    fn the_gradient_of_appended_rows_goes_back_to_the_first_ones_only() {
-        let device = crate::Device::cpu(Some(1)).unwrap();
-        let column = |values: &[f32]| Matrix::from_vec(values.len(), 1, values.to_vec());
-        let mut tape = Tape::recording(&device, Recompute::Nothing);
-        let x = tape.leaf(Arc::new(column(&[1.0, 2.0])));
-        let all = tape.append_rows(&x, &[(&column(&[3.0]), 0..1)]);
-        let gradient = column(&[4.0, 5.0, 6.0]);
-        let arrived = tape.run_back(&all, gradient, &mut Gradients::new(&[]));
-        assert_eq!(arrived[x.node.unwrap()], Some(column(&[4.0, 5.0])));
-    }
-}
+mod tests;
